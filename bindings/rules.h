@@ -1,0 +1,57 @@
+/* A rulebook in Lua, in the engine: load, judge, reload. The face that host/main.c and bindings/sim see of bindings/. */
+#ifndef UMP_BINDINGS_RULES_H
+#define UMP_BINDINGS_RULES_H
+
+#include "bindings/vm.h"
+#include "engine/engine.h"
+
+struct ump_rules;
+
+struct ump_rules_cfg {
+  const char *path;        /* a .lua file, or a folder with init.lua; copied */
+  struct ump_vm_cfg vm;    /* root is set from path; library must be given; borrowed pointers stay borrowed */
+  struct ump_engine *engine; /* borrowed; must outlive the rules */
+  ump_time load_budget;    /* hard budget of loading the file and of load(); 0: 1 s */
+};
+
+/* What went wrong with a rulebook, in words for its author: "rules/arena.lua:12: ..." and what to do; several lines when
+ * several things are wrong. Owned by the report; free with ump_report_free. */
+struct ump_report {
+  bool ok;
+  char *text;              /* errors, or (check) the description of the rulebook; NUL-terminated */
+  ump_time took;           /* of a reload: how long the engine stood still, by vm.now */
+};
+void ump_report_free(struct ump_report *r);
+
+/* Loads, checks and starts a rulebook: after this the engine judges by it. saved: plain data (base/plain.h) for load(), of
+ * version saved_version; empty: load(nil). NULL: report says why. */
+struct ump_rules *ump_rules_open(const struct ump_rules_cfg *cfg, struct ump_bytes saved, int64_t saved_version, ump_time now,
+                                 struct ump_report *report);
+/* Takes the rulebook out of the engine and closes its VM. NULL is allowed. */
+void ump_rules_close(struct ump_rules *r);
+
+/* What SIGHUP does (design, Reload). True: the new rulebook judges; false: the old one goes on as if nothing had been asked. */
+bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *report);
+
+/* Calls save(); the bytes are borrowed until the next call. 0, or a negative code (logged). Empty: no save handler, or nil. */
+int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out);
+
+/* `umpire check`: loads it in the sandbox without an engine, checks it, and describes it or says what is wrong. */
+bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report);
+
+/* ---- facts about the rulebook in place ---- */
+struct ump_rules_info {
+  const char *path;
+  int64_t version;         /* 0: it names none */
+  char hash[17];           /* of all its files, 16 hex digits and a NUL */
+  uint64_t loads, refused; /* how many (re)loads took effect; how many were refused */
+  uint64_t errors, tripped;/* calls that ended in an error; in a blown budget */
+  size_t memory;           /* bytes its VM uses */
+};
+void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out);
+size_t ump_rules_n_listen(const struct ump_rules *r);
+const char *ump_rules_listen(const struct ump_rules *r, size_t i); /* the i-th URL of its `listen` list */
+size_t ump_rules_n_files(const struct ump_rules *r);
+const char *ump_rules_file(const struct ump_rules *r, size_t i);   /* files it is made of, for --watch */
+
+#endif

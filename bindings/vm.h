@@ -1,0 +1,69 @@
+/* One sandboxed Lua VM: made, limited, called into and closed here, and nowhere else is lua_pcall called.
+ *
+ * The sandbox (hardening section 3 and its rulings): what reaches outside is gone (io, os.execute and friends, package.loadlib,
+ * debug, dofile, loadfile, binary chunks, collectgarbage's tuning); the rest of Lua is there, bounded where a hook cannot
+ * interrupt it (sandbox_*.c). Undefined globals are errors. math.random, os.time, os.clock and os.date come from the host.
+ *
+ * Budgets: time per call and memory per VM. Time is kept either by the watchdog (production: no cost until a call overruns,
+ * then a hook that keeps firing) or by counting instructions (simulator: the same run every time). Once tripped, neither
+ * pcall, xpcall, a coroutine, __gc, __close nor load hides it: the call fails with UMP_VM_EBUDGET. */
+#ifndef UMP_BINDINGS_VM_H
+#define UMP_BINDINGS_VM_H
+
+#include <lua.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/time.h"
+
+/* ---- the watchdog: one per process, or none ---- */
+struct ump_watchdog;
+/* A thread that looks every few ms whether a call overruns, and interrupts the loop's thread with a signal whose handler arms
+ * the VM's hook (lua_sethook may be called so). A loop stuck for more than `stuck` is logged and the process aborts
+ * (0: never). Call from the thread that will run the VMs. NULL: no thread or memory. */
+struct ump_watchdog *ump_watchdog_new(ump_time stuck, const struct ump_log *log);
+void ump_watchdog_free(struct ump_watchdog *w);
+
+/* ---- the VM ---- */
+struct ump_vm;
+
+struct ump_vm_cfg {
+  const char *root;            /* folder that require looks in, after the shipped library; NULL: no require of files */
+  const char *library;         /* folder of the shipped library ("umpire/…" is below it); NULL: none */
+  size_t memory;               /* bytes; 0: 64 MiB */
+  ump_time soft, hard;         /* per call: logged over soft (0: 5 ms), ended over hard (0: 50 ms) */
+  uint64_t instructions;       /* watchdog NULL: instead of hard (0: 5 000 000) */
+  struct ump_watchdog *watchdog; /* borrowed; NULL: count instructions */
+  const struct ump_log *log;   /* borrowed */
+  struct ump_rng rng;          /* seeds math.random */
+  ump_time (*now)(void *ctx);  /* the host clock, for os.clock */
+  int64_t (*wall)(void *ctx);  /* Unix time in seconds, for os.time and os.date */
+  void *clock_ctx;
+};
+
+/* On failure NULL and a message in error (NUL-terminated, cut). */
+struct ump_vm *ump_vm_new(const struct ump_vm_cfg *cfg, char *error, size_t error_cap);
+void ump_vm_free(struct ump_vm *vm); /* NULL is allowed; runs no finalizer of the rulebook's for longer than the hard budget */
+lua_State *ump_vm_state(struct ump_vm *vm); /* for C functions called through ump_vm_call; at top level only to read */
+struct ump_vm *ump_vm_of(lua_State *L);     /* the VM a state (or a coroutine of it) belongs to */
+
+enum ump_vm_err { UMP_VM_EERROR = -101, UMP_VM_EBUDGET = -102, UMP_VM_EMEMORY = -103 };
+
+/* Runs fn(L) protected and budgeted, with lua_touserdata(L, 1) == arg. fn pushes arguments and makes its Lua calls itself with
+ * lua_call, so that running out of memory while pushing is caught too. 0, or enum ump_vm_err: then ump_vm_error gives the
+ * message with traceback (file:line first), which stays until the next call. The stack is as high after as before. */
+int ump_vm_call(struct ump_vm *vm, lua_CFunction fn, void *arg);
+/* As above with a hard budget of its own (a reload's load handler), 0: the VM's. */
+int ump_vm_call_for(struct ump_vm *vm, lua_CFunction fn, void *arg, ump_time hard);
+struct ump_bytes ump_vm_error(const struct ump_vm *vm);
+
+size_t ump_vm_memory(const struct ump_vm *vm); /* bytes in use */
+bool ump_vm_idle_collect(struct ump_vm *vm);   /* a bounded step of garbage collection when nothing else is to do; true: more to do */
+
+/* Lua's release this program runs on ("Lua 5.4.4") and whether it has the memory bug below 5.4.6 (hardening, rulings). */
+const char *ump_lua_release(void);
+bool ump_lua_is_old(void);
+
+#endif

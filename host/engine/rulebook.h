@@ -1,0 +1,35 @@
+/* What a rulebook supplies: a struct of functions. bindings/ fills it with Lua functions, tests with C functions.
+ * The engine calls one function at a time and never from inside another. */
+#ifndef UMP_ENGINE_RULEBOOK_H
+#define UMP_ENGINE_RULEBOOK_H
+
+#include "engine/client.h"
+#include "proto/proto.h"
+
+struct ump_judgement {
+  enum ump_verdict verdict;
+  struct ump_bytes reason; /* borrowed until the next call into the rulebook */
+  struct ump_bytes data;   /* execute's return in the protocol's encoding; the same */
+};
+
+struct ump_rulebook_ops {
+  /* Every function returns a negative enum ump_err when it failed (an error, a blown budget; already logged):
+   * the engine then drops all effects of that call. */
+  int (*connect)(void *self, struct ump_client *c, struct ump_bytes *reason); /* 1: admitted, 0: refused */
+  int (*judge)(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out); /* legal, then execute */
+  int (*disconnect)(void *self, struct ump_client *c, struct ump_bytes reason);
+  int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
+               struct ump_bytes *reason); /* 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has no login */
+  int (*tick)(void *self, ump_time dt);
+  int (*timer)(void *self, uint64_t id);
+  void (*timer_gone)(void *self, uint64_t id); /* fired for the last time, cancelled or never came to be: let go of its function */
+  void (*forget)(void *self, struct ump_client *c); /* the client is about to be freed */
+};
+
+struct ump_rulebook {
+  const struct ump_rulebook_ops *ops;
+  void *self;
+  double tick_rate; /* Hz; 0: no ticks */
+};
+
+#endif
