@@ -7,7 +7,7 @@
  * A value is a tag byte and, by tag:
  *   nil false true | int: 8 bytes | float: 8 bytes | string: u32 length, bytes
  *   array: u32 count, then that many values | map: u32 count, then key, value, key, value, ...
- * A Lua table with both an array part and a hash part ("mixed") is: mixed: u32 count_array, values, u32 count_map, pairs.
+ * A Lua table with both an array part and a hash part is mixed: u32 count, that many values, then one map (with its tag).
  * UMP_PLAIN_NULL is host.null (JSON's null inside containers). An empty table marked host.array is an array of 0. */
 #ifndef UMP_BASE_PLAIN_H
 #define UMP_BASE_PLAIN_H
@@ -25,9 +25,11 @@ void ump_plain_put_float(struct ump_writer *w, double v);
 void ump_plain_put_string(struct ump_writer *w, struct ump_bytes s);
 void ump_plain_put_array(struct ump_writer *w, uint32_t count);
 void ump_plain_put_map(struct ump_writer *w, uint32_t count);
+void ump_plain_put_mixed(struct ump_writer *w, uint32_t count); /* of the array part; put_map comes after its values */
 
 /* One step of reading: the tag and what belongs to it. For containers, count says how many values follow (for a map twice
- * as many). 1: read, 0: malformed or at the end. */
+ * as many, for a mixed one that many and a map); it is never more than the bytes that are left. 1: read, 0: malformed or
+ * at the end. */
 struct ump_plain {
   enum ump_plain_tag tag;
   int64_t i;
