@@ -141,7 +141,7 @@ static void test_netstring_is_read_whole_or_not_at_all(void **state) {
 
 static void test_netstring_refuses_at_the_first_byte_that_shows_it(void **state) {
   (void)state;
-  static const char *const bad[] = {":", "-", "+5", " 5", "1_", "00", "01", "x", "12345678", "1 ", "3:abcd"};
+  static const char *const bad[] = {":", "-", "+", " ", "1_", "00", "01", "x", "12345678", "1 ", "3:abcd"};
   struct ump_bytes payload;
   size_t size;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
