@@ -1,0 +1,371 @@
+/* The Lua module umpire.sim.core: translation only. scripts/umpire/sim is its one user and says what things mean; times
+ * here are integers in ns, peers and listeners are the small numbers of world.h and network.h. */
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+#define WORLD "umpire.sim.core.World"
+
+static const char live_key; /* registry: how many worlds are open */
+
+int luaopen_umpire_sim_core(lua_State *L);
+
+struct box {
+  bool open;
+  struct ump_sim_world world;
+};
+
+static void count_live(lua_State *L, lua_Integer by) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &live_key);
+  lua_pushinteger(L, lua_tointeger(L, -1) + by);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &live_key);
+  lua_pop(L, 1);
+}
+
+static struct ump_sim_world *check(lua_State *L) {
+  struct box *b = luaL_checkudata(L, 1, WORLD);
+  if (!b->open) luaL_error(L, "this world is closed");
+  return &b->world;
+}
+
+static uint32_t check_peer(lua_State *L, struct ump_sim_world *w, int arg) {
+  lua_Integer i = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, i >= 0 && i < UINT32_MAX && ump_sim_net_alive(&w->net, (uint32_t)i), arg,
+                "no such peer, or it is gone");
+  return (uint32_t)i;
+}
+
+/* ---- life ---- */
+
+static int core_new(lua_State *L) { /* seed -> world */
+  uint64_t seed = (uint64_t)luaL_checkinteger(L, 1);
+  struct box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->open = false; /* owner first, resource second: nothing that raises stands after init */
+  luaL_setmetatable(L, WORLD);
+  count_live(L, 1);
+  if (ump_sim_world_init(&b->world, seed) != 0) {
+    ump_sim_world_deinit(&b->world);
+    count_live(L, -1);
+    return luaL_error(L, "out of memory");
+  }
+  b->open = true;
+  return 1;
+}
+
+static int world_close(lua_State *L) { /* -> what was still allocated; nil: closed before */
+  struct box *b = luaL_checkudata(L, 1, WORLD);
+  if (!b->open) return 0;
+  b->open = false;
+  size_t left = ump_sim_world_deinit(&b->world);
+  count_live(L, -1);
+  lua_pushinteger(L, (lua_Integer)left);
+  return 1;
+}
+
+static int core_open_objects(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &live_key);
+  lua_pushinteger(L, lua_tointeger(L, -1));
+  return 1;
+}
+
+static lua_Integer number_field(lua_State *L, int table, const char *name) {
+  lua_getfield(L, table, name);
+  lua_Integer v = lua_isnil(L, -1) ? 0 : luaL_checkinteger(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+static int push_report(lua_State *L, bool ok, struct ump_report *report) { /* ok, text, ns */
+  lua_pushboolean(L, ok);
+  lua_pushstring(L, report->text ? report->text : "");
+  lua_pushinteger(L, report->took);
+  ump_report_free(report);
+  return 3;
+}
+
+static int world_open(lua_State *L) { /* path, library, limits -> ok, report, ns */
+  struct ump_sim_world *w = check(L);
+  struct ump_report report = {0};
+  struct ump_rules_cfg cfg = {.path = luaL_checkstring(L, 2), .vm.library = luaL_checkstring(L, 3)};
+  luaL_checktype(L, 4, LUA_TTABLE);
+  luaL_argcheck(L, !w->rules, 1, "it has a rulebook already");
+  cfg.vm.memory = (size_t)number_field(L, 4, "memory");
+  cfg.vm.instructions = (uint64_t)number_field(L, 4, "instructions");
+  cfg.load_budget = number_field(L, 4, "load_budget");
+  bool ok = ump_sim_world_open(w, &cfg, &report);
+  return push_report(L, ok, &report);
+}
+
+static int world_reload(lua_State *L) { /* -> ok, report, ns */
+  struct ump_sim_world *w = check(L);
+  struct ump_report report = {0};
+  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
+  bool ok = ump_rules_reload(w->rules, w->now, &report);
+  ump_sim_world_flush(w); /* what load() asked for */
+  return push_report(L, ok, &report);
+}
+
+static int world_drain(lua_State *L) {
+  struct ump_sim_world *w = check(L);
+  ump_engine_drain(w->engine, w->now);
+  ump_sim_world_flush(w);
+  return 0;
+}
+
+/* ---- listeners and peers ---- */
+
+static int world_listen(lua_State *L) { /* scheme, {{name, text}, ...} -> index | nil, why */
+  struct ump_sim_world *w = check(L);
+  const char *scheme = luaL_checkstring(L, 2);
+  struct ump_sim_option options[32];
+  size_t n = (size_t)luaL_len(L, 3);
+  luaL_argcheck(L, n <= 32, 3, "more than 32 options");
+  for (size_t i = 0; i < n; i++) { /* the texts stay alive in the table */
+    lua_geti(L, 3, (lua_Integer)i + 1);
+    lua_geti(L, -1, 1), lua_geti(L, -2, 2);
+    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 3, "pairs of strings expected");
+    options[i].name = lua_tostring(L, -2);
+    options[i].text.p = (const uint8_t *)lua_tolstring(L, -1, &options[i].text.n);
+    lua_pop(L, 3);
+  }
+  uint32_t index;
+  char why[200] = "";
+  if (ump_sim_world_listen(w, scheme, options, n, &index, why) != 0) return luaL_pushfail(L), lua_pushstring(L, why), 2;
+  lua_pushinteger(L, index);
+  return 1;
+}
+
+static int world_urls(lua_State *L) { /* -> the rulebook's listen list */
+  struct ump_sim_world *w = check(L);
+  size_t n = w->rules ? ump_rules_n_listen(w->rules) : 0;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    lua_pushstring(L, ump_rules_listen(w->rules, i));
+    lua_seti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static struct ump_addr check_addr(lua_State *L, int arg) { /* a, b, c, d, port */
+  struct ump_addr a = {.family = 4};
+  for (int i = 0; i < 4; i++) {
+    lua_Integer v = luaL_checkinteger(L, arg + i);
+    luaL_argcheck(L, v >= 0 && v <= 255, arg + i, "a byte of an IPv4 address expected");
+    a.ip[i] = (uint8_t)v;
+  }
+  lua_Integer port = luaL_checkinteger(L, arg + 4);
+  luaL_argcheck(L, port >= 1 && port <= 65535, arg + 4, "a port expected");
+  a.port = (uint16_t)port;
+  return a;
+}
+
+static int addr_result(lua_State *L, int err) {
+  if (err == UMP_EFULL) return luaL_error(L, "that address and port belong to another client");
+  if (err) return luaL_error(L, "%s", ump_err_name(err));
+  return 0;
+}
+
+static int world_peer(lua_State *L) { /* a, b, c, d, port -> peer */
+  struct ump_sim_world *w = check(L);
+  struct ump_addr a = check_addr(L, 2);
+  uint32_t peer;
+  addr_result(L, ump_sim_net_peer(&w->net, &a, &peer));
+  lua_pushinteger(L, peer);
+  return 1;
+}
+
+static int world_move(lua_State *L) { /* peer, a, b, c, d, port */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  struct ump_addr a = check_addr(L, 3);
+  return addr_result(L, ump_sim_net_move(&w->net, peer, &a));
+}
+
+static int world_drop(lua_State *L) { /* peer */
+  struct ump_sim_world *w = check(L);
+  ump_sim_net_drop(&w->net, check_peer(L, w, 2));
+  return 0;
+}
+
+static int world_send(lua_State *L) { /* peer, listener, bytes */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  lua_Integer listener = luaL_checkinteger(L, 3);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 4, &n);
+  luaL_argcheck(L, listener >= 0 && (size_t)listener < ump_engine_n_listeners(w->engine), 3, "no such listener");
+  return addr_result(L, ump_sim_net_send_up(&w->net, peer, (uint32_t)listener, ump_bytes(bytes, n), w->now));
+}
+
+static int world_wake(lua_State *L) { /* peer, time | nil */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  ump_time at = luaL_optinteger(L, 3, UMP_NEVER);
+  return addr_result(L, ump_sim_net_wake(&w->net, peer, at < w->now ? w->now : at));
+}
+
+/* ---- time and weather ---- */
+
+static int world_run(lua_State *L) { /* until -> peer, bytes | peer | nothing */
+  struct ump_sim_world *w = check(L);
+  struct ump_sim_arrival a;
+  enum ump_sim_stop stop = ump_sim_world_run(w, luaL_checkinteger(L, 2), &a);
+  if (stop == UMP_SIM_STUCK) return luaL_error(L, "the engine's deadline has passed and it does nothing about it");
+  if (stop == UMP_SIM_REACHED) return 0;
+  lua_pushinteger(L, a.peer);
+  if (a.what == UMP_SIM_WAKE) return 1;
+  lua_pushlstring(L, a.data.n ? (const char *)a.data.p : "", a.data.n);
+  return 2;
+}
+
+static int world_now(lua_State *L) {
+  lua_pushinteger(L, check(L)->now);
+  return 1;
+}
+
+static int world_network(lua_State *L) { /* way (1 up, 2 down), loss, duplicate, reorder, lag, jitter, rate */
+  struct ump_sim_world *w = check(L);
+  lua_Integer way = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, way == 1 || way == 2, 2, "1 or 2 expected");
+  w->net.link[way - 1] = (struct ump_sim_link){.loss = luaL_checknumber(L, 3),
+                                               .duplicate = luaL_checknumber(L, 4),
+                                               .reorder = luaL_checknumber(L, 5),
+                                               .lag = luaL_checkinteger(L, 6),
+                                               .jitter = luaL_checkinteger(L, 7),
+                                               .rate = luaL_checknumber(L, 8)};
+  return 0;
+}
+
+/* ---- looking ---- */
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  if (!value) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, key);
+}
+
+static void push_client(lua_State *L, const struct ump_client *c) {
+  char id[UMP_UUID_TEXT], addr[UMP_ADDR_TEXT];
+  ump_uuid_print(&c->id, id);
+  ump_addr_print(&c->addr, addr);
+  lua_createtable(L, 0, 6);
+  lua_pushlstring(L, id, sizeof id);
+  lua_setfield(L, -2, "id");
+  set_string(L, "address", addr);
+  set_string(L, "protocol", c->protocol);
+  set_string(L, "name", c->name);
+  set_string(L, "version", c->version);
+}
+
+static int world_clients(lua_State *L) {
+  struct ump_sim_world *w = check(L);
+  lua_newtable(L);
+  lua_Integer i = 0;
+  for (const struct ump_client *c = NULL; (c = ump_engine_next_client(w->engine, c));) {
+    push_client(L, c);
+    lua_seti(L, -2, ++i);
+  }
+  return 1;
+}
+
+static void add_counters(lua_State *L, const char *prefix, struct ump_counters c) {
+  for (size_t i = 0; i < c.n; i++) {
+    lua_pushfstring(L, "%s.%s", prefix, c.names[i]);
+    lua_pushvalue(L, -1);
+    lua_Integer before = lua_rawget(L, -3) == LUA_TNUMBER ? lua_tointeger(L, -1) : 0; /* table, name, before */
+    lua_pop(L, 1);
+    lua_pushinteger(L, before + (lua_Integer)c.counts[i]);
+    lua_rawset(L, -3);
+  }
+}
+
+static int world_counters(lua_State *L) {
+  struct ump_sim_world *w = check(L);
+  lua_newtable(L);
+  add_counters(L, "engine", ump_engine_counters(w->engine));
+  for (uint32_t l = 0; l < ump_engine_n_listeners(w->engine); l++) {
+    add_counters(L, ump_engine_listener(w->engine, l)->scheme, ump_engine_listener_counters(w->engine, l));
+  }
+  for (int i = 0; i < UMP_SIM_COUNTS; i++) set_integer(L, ump_sim_count_names[i], w->net.counts[i]);
+  return 1;
+}
+
+static int world_info(lua_State *L) {
+  struct ump_sim_world *w = check(L);
+  lua_newtable(L);
+  set_integer(L, "load", ump_engine_load(w->engine));
+  set_integer(L, "under_way", w->net.under_way);
+  set_integer(L, "bytes", w->used.bytes);
+  set_integer(L, "peak", w->used.peak);
+  set_integer(L, "log_dropped", w->dropped_lines);
+  if (!w->rules) return 1;
+  struct ump_rules_info info;
+  ump_rules_info(w->rules, &info);
+  set_string(L, "path", info.path);
+  set_string(L, "hash", info.hash);
+  set_integer(L, "version", (uint64_t)info.version);
+  set_integer(L, "loads", info.loads), set_integer(L, "refused", info.refused);
+  set_integer(L, "errors", info.errors), set_integer(L, "tripped", info.tripped);
+  set_integer(L, "memory", info.memory);
+  return 1;
+}
+
+static int world_hash(lua_State *L) {
+  char text[20];
+  struct ump_sim_world *w = check(L);
+  for (int i = 0; i < 16; i++) text[i] = "0123456789abcdef"[w->net.trace >> (60 - 4 * i) & 15];
+  lua_pushlstring(L, text, 16);
+  return 1;
+}
+
+static int world_log(lua_State *L) { /* -> {{ns, level, cause, text}, ...}: the lines since the last call */
+  static const char *const levels[] = {"debug", "info", "warn", "error"};
+  struct ump_sim_world *w = check(L);
+  size_t n = w->n_lines;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    const struct ump_sim_line *line = &w->lines[i];
+    lua_createtable(L, 4, 0);
+    lua_pushinteger(L, line->at), lua_seti(L, -2, 1);
+    lua_pushstring(L, levels[line->level & 3]), lua_seti(L, -2, 2);
+    lua_pushstring(L, line->cause), lua_seti(L, -2, 3);
+    lua_pushlstring(L, line->text, line->n), lua_seti(L, -2, 4);
+    lua_seti(L, -2, (lua_Integer)i + 1);
+  }
+  for (size_t i = 0; i < n; i++) free(w->lines[i].text);
+  w->n_lines = 0;
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"open", world_open},     {"reload", world_reload},   {"drain", world_drain},     {"close", world_close},
+    {"listen", world_listen}, {"urls", world_urls},       {"peer", world_peer},       {"move", world_move},
+    {"drop", world_drop},     {"send", world_send},       {"wake", world_wake},       {"run", world_run},
+    {"now", world_now},       {"network", world_network}, {"clients", world_clients}, {"counters", world_counters},
+    {"info", world_info},     {"hash", world_hash},       {"log", world_log},         {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"new", core_new}, {"open_objects", core_open_objects}, {NULL, NULL}};
+
+int luaopen_umpire_sim_core(lua_State *L) {
+  luaL_newmetatable(L, WORLD);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, world_close);
+  lua_setfield(L, -2, "__gc");
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  lua_pushinteger(L, UMP_SIM_EPOCH);
+  lua_setfield(L, -2, "epoch");
+  lua_pushstring(L, UMPIRE_VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

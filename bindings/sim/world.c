@@ -1,0 +1,228 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/neteria/neteria.h"
+
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria};
+
+/* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
+#define STUCK_AFTER 100000
+
+/* ---- what a world is handed ---- */
+
+static void *resize(void *ctx, void *p, size_t old_n, size_t n) {
+  struct ump_sim_world *w = ctx;
+  void *q = NULL;
+  if (n == 0) {
+    free(p);
+  } else if (!(q = realloc(p, n))) {
+    return NULL;
+  }
+  w->used.blocks += (size_t)(p == NULL && n > 0);
+  w->used.blocks -= (size_t)(p != NULL && n == 0);
+  w->used.bytes += n;
+  w->used.bytes -= p ? old_n : 0;
+  if (w->used.bytes > w->used.peak) w->used.peak = w->used.bytes;
+  return q;
+}
+
+static ump_time clock_now(void *ctx) {
+  return ((struct ump_sim_world *)ctx)->now;
+}
+static int64_t clock_wall(void *ctx) {
+  return UMP_SIM_EPOCH + ((struct ump_sim_world *)ctx)->now / UMP_S;
+}
+
+static bool room_for_line(struct ump_sim_world *w) {
+  if (w->n_lines < w->cap_lines) return true;
+  if (w->cap_lines >= UMP_SIM_LOG_LINES) return false;
+  size_t cap = w->cap_lines ? w->cap_lines * 2 : 64;
+  void *p = realloc(w->lines, cap * sizeof *w->lines);
+  if (!p) return false;
+  w->lines = p, w->cap_lines = cap;
+  return true;
+}
+
+static void write_log(void *ctx, const struct ump_log_line *line) {
+  struct ump_sim_world *w = ctx;
+  char from[UMP_ADDR_TEXT + 1] = "";
+  size_t n_from = line->from ? ump_addr_print(line->from, from) : 0;
+  size_t n = line->text.n + (n_from ? n_from + 1 : 0);
+  char *text = room_for_line(w) ? malloc(n + 1) : NULL;
+  if (!text) {
+    w->dropped_lines++;
+    return;
+  }
+  if (n_from) memcpy(text, from, n_from), text[n_from] = ' ';
+  if (line->text.n) memcpy(text + (n - line->text.n), line->text.p, line->text.n);
+  text[n] = 0;
+  w->lines[w->n_lines++] = (struct ump_sim_line){line->level, w->now, line->cause, n, text};
+}
+
+int ump_sim_world_init(struct ump_sim_world *w, uint64_t seed) {
+  *w = (struct ump_sim_world){.now = 0};
+  w->mem = (struct ump_mem){resize, w};
+  w->log = (struct ump_log){write_log, w};
+  ump_rng_seed(&w->seeded_engine, seed * 3 + 0); /* streams of their own: a rulebook that rolls one more die must */
+  ump_rng_seed(&w->seeded_vm, seed * 3 + 1);     /* not change the weather */
+  w->rng_engine = ump_rng_of(&w->seeded_engine), w->rng_vm = ump_rng_of(&w->seeded_vm);
+  ump_sim_net_init(&w->net, &w->mem, seed * 3 + 2);
+  struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->rng_engine, .log = &w->log};
+  w->engine = ump_engine_new(&cfg, w->now);
+  return w->engine ? 0 : UMP_ENOMEM;
+}
+
+size_t ump_sim_world_deinit(struct ump_sim_world *w) {
+  if (w->engine) {
+    ump_rules_close(w->rules);
+    ump_engine_free(w->engine);
+    ump_sim_net_deinit(&w->net);
+    w->rules = NULL, w->engine = NULL;
+  }
+  for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);
+  free(w->lines);
+  w->lines = NULL, w->n_lines = w->cap_lines = 0;
+  return w->used.bytes + w->used.blocks;
+}
+
+bool ump_sim_world_open(struct ump_sim_world *w, const struct ump_rules_cfg *given, struct ump_report *report) {
+  struct ump_rules_cfg cfg = *given;
+  cfg.engine = w->engine;
+  cfg.vm.watchdog = NULL; /* instructions are counted instead, so that a budget trips at the same place every time */
+  cfg.vm.log = &w->log, cfg.vm.rng = w->rng_vm;
+  cfg.vm.now = clock_now, cfg.vm.wall = clock_wall, cfg.vm.clock_ctx = w;
+  w->rules = ump_rules_open(&cfg, ump_bytes(NULL, 0), 0, w->now, report);
+  return w->rules != NULL;
+}
+
+/* ---- listeners ---- */
+
+enum { COMMON = 3, MOST_OPTIONS = 32 };
+static const struct ump_option common_options[COMMON] = {
+    {"limit", "4096", "clients", UMP_OPTION_NUMBER, 0, UINT32_MAX},
+    {"per_address", "64", "sessions from one address", UMP_OPTION_NUMBER, 1, UINT32_MAX},
+    {"attempts", "10", "log-ins a minute per address and per name", UMP_OPTION_NUMBER, 1, UINT32_MAX},
+};
+
+static bool parse_option(const struct ump_option *o, struct ump_bytes text, struct ump_option_value *v) {
+  *v = (struct ump_option_value){.name = o->name, .text = text};
+  if (o->kind == UMP_OPTION_TEXT) return true;
+  uint64_t most = o->kind == UMP_OPTION_SWITCH ? 1 : o->max;
+  if (text.n == 0 || text.n > 18) return false;
+  for (size_t i = 0; i < text.n; i++) {
+    if (text.p[i] < '0' || text.p[i] > '9') return false;
+    v->number = v->number * 10 + (uint64_t)(text.p[i] - '0');
+  }
+  return v->number >= (o->kind == UMP_OPTION_SWITCH ? 0 : o->min) && v->number <= most;
+}
+
+static const struct ump_sim_option *given(const char *name, const struct ump_sim_option *options, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(options[i].name, name) == 0) return &options[i];
+  }
+  return NULL;
+}
+
+static int fill(const struct ump_option *table, size_t n_table, const struct ump_sim_option *options, size_t n,
+                struct ump_option_value *values, size_t *used, char why[200]) {
+  for (size_t i = 0; i < n_table; i++) {
+    const struct ump_sim_option *o = given(table[i].name, options, n);
+    struct ump_bytes text = o ? o->text : ump_text(table[i].fallback ? table[i].fallback : "");
+    *used += (size_t)(o != NULL);
+    if (!parse_option(&table[i], text, &values[i]) && o) {
+      snprintf(why, 200, "listen option %s (%s) must be a number from %llu to %llu, got \"%.*s\"", table[i].name,
+               table[i].help, (unsigned long long)table[i].min,
+               table[i].kind == UMP_OPTION_SWITCH ? 1ull : (unsigned long long)table[i].max,
+               (int)(text.n < 40 ? text.n : 40), (const char *)text.p);
+      return UMP_EINVAL;
+    }
+  }
+  return 0;
+}
+
+/* The first option that no table knows, with those that they know. */
+static void unknown(const struct ump_proto_ops *ops, const struct ump_sim_option *options, size_t n, char why[200]) {
+  size_t at = 0;
+  for (size_t i = 0; i < n && at == 0; i++) {
+    bool known = false;
+    for (size_t k = 0; k < COMMON; k++) known |= strcmp(common_options[k].name, options[i].name) == 0;
+    for (size_t k = 0; k < ops->n_options; k++) known |= strcmp(ops->options[k].name, options[i].name) == 0;
+    if (!known)
+      at =
+          (size_t)snprintf(why, 200, "unknown listen option %.40s; known: limit per_address attempts", options[i].name);
+  }
+  for (size_t k = 0; at && k < ops->n_options && at < 160; k++) {
+    at += (size_t)snprintf(why + at, 200 - at, " %s", ops->options[k].name);
+  }
+}
+
+static const struct ump_proto_ops *find_protocol(const char *scheme) {
+  for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+    if (strcmp(protocols[i]->scheme, scheme) == 0) return protocols[i];
+  }
+  return NULL;
+}
+
+int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const struct ump_sim_option *options, size_t n,
+                         uint32_t *index, char why[200]) {
+  const struct ump_proto_ops *ops = find_protocol(scheme);
+  struct ump_option_value common[COMMON], own[MOST_OPTIONS];
+  size_t used = 0;
+  if (!ops || ops->n_options > MOST_OPTIONS) {
+    snprintf(why, 200, "the simulator does not speak \"%.40s\"; it speaks: neteria", scheme);
+    return UMP_EINVAL;
+  }
+  if (fill(common_options, COMMON, options, n, common, &used, why) != 0) return UMP_EINVAL;
+  if (fill(ops->options, ops->n_options, options, n, own, &used, why) != 0) return UMP_EINVAL;
+  if (used != n) {
+    unknown(ops, options, n, why);
+    return UMP_EINVAL;
+  }
+  struct ump_proto_cfg cfg = {.mem = &w->mem,
+                              .rng = &w->rng_engine,
+                              .log = &w->log,
+                              .limit = (uint32_t)common[0].number,
+                              .per_address = (uint32_t)common[1].number,
+                              .options = own,
+                              .n_options = ops->n_options};
+  int err = ump_engine_listen(w->engine, ops, &cfg, (uint32_t)common[2].number, index, w->now);
+  if (err) snprintf(why, 200, "listener %s: %s", scheme, ump_err_name(err));
+  return err;
+}
+
+/* ---- time ---- */
+
+void ump_sim_world_flush(struct ump_sim_world *w) {
+  for (uint32_t l = 0; l < ump_engine_n_listeners(w->engine); l++) {
+    struct ump_addr to;
+    struct ump_writer out = ump_writer(w->out, sizeof w->out);
+    while (ump_engine_flush(w->engine, l, &to, &out, w->now) == 1) {
+      ump_sim_net_send_down(&w->net, &to, ump_written(&out), w->now);
+      out = ump_writer(w->out, sizeof w->out);
+    }
+  }
+}
+
+enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, struct ump_sim_arrival *a) {
+  for (unsigned idle = 0; idle < STUCK_AFTER; idle++) {
+    ump_time engine = ump_engine_deadline(w->engine), net = ump_sim_net_deadline(&w->net);
+    ump_time next = ump_time_min(engine, net);
+    if (next > until) {
+      if (until > w->now) w->now = until;
+      return UMP_SIM_REACHED;
+    }
+    if (next > w->now) w->now = next, idle = 0;
+    if (net <= engine) {
+      idle = 0;
+      if (!ump_sim_net_next(&w->net, w->now, a)) continue;
+      if (a->what != UMP_SIM_AT_SERVER) return UMP_SIM_ARRIVED;
+      ump_engine_recv(w->engine, a->listener, &a->from, a->data, w->now);
+    } else {
+      ump_engine_expire(w->engine, w->now);
+    }
+    ump_sim_world_flush(w);
+  }
+  return UMP_SIM_STUCK;
+}
