@@ -1,0 +1,51 @@
+--- Seeds: where they come from, and saying which one made a test fail.
+local M = {}
+
+local function parse(text)
+  return math.tointeger(tonumber(text)) or error("UMPIRE_SEED must be an integer, got \"" .. text .. "\"", 0)
+end
+
+local made = 0
+
+--- The seed for a new world: the environment's, the caller's, or a fresh one.
+function M.choose(wanted)
+  local fixed = os.getenv "UMPIRE_SEED"
+  if fixed and fixed ~= "" then return parse(fixed) end
+  if wanted ~= nil then
+    return math.tointeger(wanted) or error("seed: an integer expected, got " .. tostring(wanted), 3)
+  end
+  made = made + 1
+  return (os.time() * 1000003 + made * 7919 + (tonumber(tostring({}):match "0x(%x+)", 16) or 0)) & 0x7fffffff
+end
+
+-- busted gives each spec file modules of its own, but itself stays one: what must be known once per run is kept there.
+local function book()
+  local busted = package.loaded["busted"]
+  if type(busted) ~= "table" or type(rawget(busted, "subscribe")) ~= "function" then return nil end
+  local b = rawget(busted, "umpire_sim")
+  if b then return b end
+  b = { runs = {} }
+  rawset(busted, "umpire_sim", b)
+  local function failed(element)
+    for _, run in ipairs(b.runs) do
+      io.stderr:write(("\numpire.sim: \"%s\" failed with seed %d (%s). The same run again: UMPIRE_SEED=%d\n"):format(
+        element and element.name or "a test", run.seed, run.path, run.seed))
+    end
+    b.runs = {}
+  end
+  busted.subscribe({ "test", "start" }, function() b.runs = {} return nil, true end)
+  busted.subscribe({ "test", "end" }, function(element, _, status)
+    if status == "failure" or status == "error" then failed(element) end
+    return nil, true
+  end)
+  return b
+end
+
+--- Remembers that the test under way made this world. Outside busted it does nothing: errors name the seed themselves.
+function M.note(world, seed, path)
+  local b = book()
+  if b then b.runs[#b.runs + 1] = { seed = seed, path = path } end
+  world.seed = seed
+end
+
+return M

@@ -1,0 +1,265 @@
+--- A simulated world: time, weather, clients and what the server says about itself.
+local Client = require "umpire.sim.client"
+
+local World = {}
+local methods = {}
+World.methods = methods
+
+local NS = 1000000000
+local function ns(seconds) return math.floor(seconds * NS + 0.5) end
+
+-- world.log brings the lines that came since it was looked at last.
+function World.__index(self, key)
+  if key == "log" then return self:_take_log() end
+  return methods[key]
+end
+World.__name = "umpire.sim.World"
+World.__close = function(self) self:close() end
+
+-- ---- starting ----
+
+local function decode(text) return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)) end
+
+local function parse_url(url)
+  local scheme, rest = url:match "^(%a[%w]*)://(.*)$"
+  if not scheme then
+    error(("\"%s\" is no listen URL: scheme://host:port[?option=value&...] expected"):format(url), 0)
+  end
+  local options = {}
+  for name, value in (rest:match "%?(.*)$" or ""):gmatch "([^&=]+)=([^&]*)" do
+    options[#options + 1] = { name, decode(value) }
+  end
+  return scheme, options
+end
+
+local function listen(self, core, wanted)
+  local urls = wanted or core:urls()
+  if type(urls) == "string" then urls = { urls } end
+  if #urls == 0 then urls = { "neteria://0.0.0.0:40080" } end
+  for _, url in ipairs(urls) do
+    local scheme, options = parse_url(url)
+    local index, why = core:listen(scheme, options)
+    if not index then error(why, 0) end
+    self.listeners[scheme] = self.listeners[scheme] or index
+  end
+end
+
+function World.new(core_module, seed, path, library, options)
+  local core = core_module.new(seed)
+  local self = setmetatable({
+    seed = seed, path = path,
+    core = core, epoch = core_module.epoch, module = core_module,
+    listeners = {},   -- scheme -> listener
+    by_peer = {},     -- peer number -> client
+    lines = {},       -- the log so far
+    n_clients = 0,
+  }, World)
+  local ok, err = pcall(function()
+    local good, report = core:open(path, library, {
+      memory = options.memory, instructions = options.instructions,
+      load_budget = options.load_budget and ns(options.load_budget),
+    })
+    if not good then error("the rulebook was refused:\n" .. report, 0) end
+    self.report = report
+    listen(self, core, options.listen)
+  end)
+  if not ok then
+    core:close()
+    error(err, 0)
+  end
+  return self
+end
+
+-- ---- time ----
+
+--- Virtual seconds since the start; the same number as host.now().
+function methods:now() return self.core:now() / NS end
+
+local function handle(self, peer, bytes)
+  local client = self.by_peer[peer]
+  if client then client:_arrived(bytes) end
+end
+
+-- Lets time pass until done() is true or the time is up; true: done() said so.
+function methods:_run(limit, done)
+  local core = self.core
+  while true do
+    if done and done() then return true end
+    local peer, bytes = core:run(limit)
+    if not peer then return done and done() or false end
+    handle(self, peer, bytes)
+  end
+end
+
+--- Lets so many seconds pass.
+function methods:advance(seconds)
+  if type(seconds) ~= "number" or seconds < 0 then error("advance: seconds, 0 or more, expected", 2) end
+  self:_run(self.core:now() + ns(seconds))
+  return self
+end
+
+--- Lets time pass until condition() is true, at most so many seconds (default 60); true if it came true.
+function methods:wait_for(condition, seconds)
+  return self:_run(self.core:now() + ns(seconds or 60), condition)
+end
+
+--- Lets time pass until nothing is under way and no client waits for an answer (at most so many seconds, default 60).
+function methods:settle(seconds)
+  return self:wait_for(function()
+    if self.core:info().under_way > 0 then return false end
+    for _, client in pairs(self.by_peer) do
+      if not client:idle() then return false end
+    end
+    return true
+  end, seconds)
+end
+
+-- ---- weather ----
+
+local knobs = { loss = 1, duplicate = 1, reorder = 1, lag = math.huge, jitter = math.huge, rate = math.huge }
+
+local function check_link(t, where)
+  for name, value in pairs(t) do
+    local most = knobs[name]
+    if not most and (where ~= "" or (name ~= "up" and name ~= "down")) then
+      error(("network: unknown knob '%s'; known: loss, duplicate, reorder (0..1), lag, jitter (s), rate (bytes/s), up, down")
+        :format(tostring(name)), 3)
+    end
+    if most and (type(value) ~= "number" or value < 0 or value > most) then
+      error(("network: %s%s must be a number from 0 to %s, got %s"):format(where, name, most, tostring(value)), 3)
+    end
+  end
+end
+
+--- Sets the weather, both ways; what is not named is 0 (perfect). up = {...} and down = {...} name differences for one way:
+-- to the server, to the clients. See umpire.sim's page for the knobs.
+function methods:network(weather)
+  weather = weather or {}
+  check_link(weather, "")
+  for way, name in ipairs { "up", "down" } do
+    local own = weather[name] or {}
+    check_link(own, name .. ".")
+    local function knob(key) return own[key] or weather[key] or 0 end
+    self.core:network(way, knob "loss", knob "duplicate", knob "reorder", ns(knob "lag"), ns(knob "jitter"), knob "rate")
+  end
+  return self
+end
+
+-- ---- clients ----
+
+local function address_of(self, text)
+  local n = self.n_clients + 1
+  if not text then return 10, (n >> 16) & 255, (n >> 8) & 255, n & 255, 50000 + n % 10000 end
+  local a, b, c, d, port = text:match "^(%d+)%.(%d+)%.(%d+)%.(%d+):(%d+)$"
+  if not a then error(("\"%s\" is no address: 10.0.0.7:50007 expected"):format(tostring(text)), 3) end
+  return tonumber(a), tonumber(b), tonumber(c), tonumber(d), tonumber(port)
+end
+function methods:_address(text) return address_of(self, text) end
+
+--- A client that joins, speaking the protocol (default "neteria"); time passes until it is registered or gives up. Always a
+-- client: look at client.registered and client.refused. Options: name (for messages), version, cuuid, address
+-- ("10.0.0.7:50007"), priority (of its events: "normal" or "high"), attempts (transmissions before it gives up),
+-- wait = false (do not let time pass).
+function methods:connect(protocol, options)
+  protocol, options = protocol or "neteria", options or {}
+  local listener = self.listeners[protocol]
+  if not listener then
+    error(("nobody listens for \"%s\" in this world; listening: %s"):format(protocol, self:_schemes()), 2)
+  end
+  local peer = self.core:peer(address_of(self, options.address))
+  self.n_clients = self.n_clients + 1
+  local client = Client.new(self, peer, listener, options)
+  self.by_peer[peer] = client
+  client:register(options.wait)
+  return client
+end
+
+function methods:_schemes()
+  local names = {}
+  for scheme in pairs(self.listeners) do names[#names + 1] = scheme end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+--- Raw bytes from an address, for what no client would say. Returns a function that gives the answers that came so far.
+function methods:raw(address, listener)
+  local peer = self.core:peer(address_of(self, address))
+  self.n_clients = self.n_clients + 1
+  local answers = {}
+  self.by_peer[peer] = { _arrived = function(_, bytes) answers[#answers + 1] = bytes end, idle = function() return true end }
+  return function(bytes)
+    if bytes then self.core:send(peer, self.listeners[listener or "neteria"], bytes) end
+    return answers
+  end
+end
+
+-- ---- the rulebook ----
+
+--- What SIGHUP does: true, the report and the pause (s), or false and the report: then the old rulebook goes on.
+function methods:reload()
+  local ok, report, took = self.core:reload()
+  self.report = report
+  return ok, report, took / NS
+end
+
+--- Writes another text into the rulebook of a world that was made by sim.run_text. It judges after the next reload.
+function methods:rewrite(text)
+  if not self.text_path then error("rewrite: only for worlds made by sim.run_text", 2) end
+  local file = assert(io.open(self.text_path, "w"))
+  file:write(text)
+  file:close()
+  return self
+end
+
+-- ---- looking ----
+
+--- The clients as the server knows them: a list of { id, name, address, protocol, version }, oldest first.
+function methods:clients() return self.core:clients() end
+
+--- Every counter by name: "neteria.…", "engine.…", "network.…".
+function methods:counters() return self.core:counters() end
+
+--- Facts: load (everything queued or remembered in the engine), under_way (datagrams), bytes (of the engine), memory (of the
+-- rulebook's VM), loads, refused, errors, tripped, hash (of the rulebook's files), version, path.
+function methods:info() return self.core:info() end
+
+--- A hash of everything that was sent in this world and what became of it: two runs that were the same have the same.
+function methods:hash() return self.core:hash() end
+
+function methods:_take_log()
+  if self.core_closed then return self.lines end
+  for _, line in ipairs(self.core:log()) do
+    self.lines[#self.lines + 1] = ("%.3f %s %s: %s"):format(line[1] / NS, line[2], line[3], line[4])
+  end
+  return self.lines
+end
+
+--- The first log line that has the text (or Lua pattern, if pattern is true) in it; nil: none.
+function methods:logged(text, pattern)
+  for _, line in ipairs(self.log) do
+    if line:find(text, 1, not pattern) then return line end
+  end
+  return nil
+end
+
+-- ---- the end ----
+
+--- What SIGTERM does: disconnect is called for each client, and everybody's session ends.
+function methods:stop()
+  self.core:drain()
+  return self
+end
+
+--- Ends the world, and proves that nothing of it is left: raises if the engine or the rulebook still holds memory.
+function methods:close()
+  if self.core_closed then return end
+  self:_take_log()
+  self.core_closed = true
+  local left = self.core:close()
+  if self.text_path then os.remove(self.text_path) end
+  if left ~= 0 then
+    error(("a closed world must be empty, but %d bytes and blocks are left (seed %d)"):format(left, self.seed), 2)
+  end
+end
+
+return World
