@@ -89,9 +89,9 @@ void ump_write_decimal(struct ump_writer *w, int64_t v) {
   ump_write_bytes(w, ump_bytes(digits + at, sizeof digits - at));
 }
 
-/* RFC 3629, section 4: the length of the well-formed sequence at p that is not ASCII, or 0. Only the first continuation
- * byte has narrower bounds, they keep out overlong forms, surrogates and what lies beyond U+10FFFF. */
-static size_t utf8_sequence(const uint8_t *p, size_t left) {
+/* RFC 3629, section 4. Only the first continuation byte has narrower bounds; they keep out overlong forms, surrogates and
+ * what lies beyond U+10FFFF. */
+size_t ump_utf8_sequence(const uint8_t *p, size_t left) {
   uint8_t lead = p[0], low = 0x80, high = 0xBF;
   size_t n = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
   if (lead == 0xE0) low = 0xA0;
@@ -116,7 +116,7 @@ bool ump_utf8_valid(struct ump_bytes text) {
         continue;
       }
     }
-    size_t n = text.p[at] < 0x80 ? 1 : utf8_sequence(text.p + at, text.n - at);
+    size_t n = text.p[at] < 0x80 ? 1 : ump_utf8_sequence(text.p + at, text.n - at);
     if (n == 0) return false;
     at += n;
   }

@@ -72,5 +72,7 @@ void ump_write_decimal(struct ump_writer *w, int64_t v);
 
 /* True when the whole slice is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool ump_utf8_valid(struct ump_bytes text);
+/* The length, 2 to 4, of the well-formed sequence at p that is not ASCII; 0: none begins there. left >= 1. */
+size_t ump_utf8_sequence(const uint8_t *p, size_t left);
 
 #endif
