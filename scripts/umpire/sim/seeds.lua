@@ -21,7 +21,7 @@ end
 -- busted gives each spec file modules of its own, but itself stays one: what must be known once per run is kept there.
 local function book()
   local busted = package.loaded["busted"]
-  if type(busted) ~= "table" or type(rawget(busted, "subscribe")) ~= "function" then return nil end
+  if type(busted) ~= "table" or type(busted.subscribe) ~= "function" then return nil end
   local b = rawget(busted, "umpire_sim")
   if b then return b end
   b = { runs = {} }
