@@ -34,9 +34,10 @@ void ump_control_reply(struct ump_control_conn *c, struct ump_bytes line);
 
 /* ---- the other end: blocks, needs no loop ---- */
 
-/* Sends one request and waits for its reply, which is written to reply without its line feed and with a NUL. 0, or a
- * negative errno with a message that says what to do. */
-int ump_control_ask(const char *path, struct ump_bytes request, ump_time at_most, char *reply, size_t reply_cap, char *error,
-                    size_t cap);
+/* Sends one request and waits for its reply, which is written to reply without its line feed and with a NUL; until_gone: and
+ * then until the host has closed the connection, because it has ended. 0, or a negative errno with a message that says what
+ * to do. */
+int ump_control_ask(const char *path, struct ump_bytes request, ump_time at_most, bool until_gone, char *reply,
+                    size_t reply_cap, char *error, size_t cap);
 
 #endif

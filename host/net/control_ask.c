@@ -70,14 +70,26 @@ static int open_path(const char *path) {
   return err;
 }
 
-int ump_control_ask(const char *path, struct ump_bytes request, ump_time at_most, char *reply, size_t reply_cap, char *error,
-                    size_t cap) {
+static int wait_end(int fd, ump_time until) {
+  char rest[256];
+  for (;;) {
+    int err = wait_for(fd, POLLIN, until);
+    if (err != 0) return err;
+    ssize_t n = recv(fd, rest, sizeof rest, 0);
+    if (n == 0 || (n < 0 && errno == ECONNRESET)) return 0;
+    if (n < 0 && errno != EINTR) return -errno;
+  }
+}
+
+int ump_control_ask(const char *path, struct ump_bytes request, ump_time at_most, bool until_gone, char *reply,
+                    size_t reply_cap, char *error, size_t cap) {
   ump_time until = ump_monotonic() + at_most;
   int fd = open_path(path);
   if (fd < 0) return failed(fd, path, error, cap);
   int err = send_all(fd, request, until);
   if (err == 0) err = send_all(fd, ump_text("\n"), until);
   if (err == 0) err = read_line(fd, reply, reply_cap, until);
+  if (err == 0 && until_gone) err = wait_end(fd, until);
   close(fd);
   return err == 0 ? 0 : failed(err, path, error, cap);
 }

@@ -25,6 +25,8 @@ ump_time ump_monotonic(void) {
   return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
 }
 
+const char *ump_loop_release(void) { return uv_version_string(); }
+
 ump_time ump_loop_now(struct ump_loop *l) {
   if (l->stale) l->now = ump_monotonic();
   l->stale = false;
@@ -46,16 +48,19 @@ void ump_loop_remove(struct ump_loop *l, struct ump_port *p) {
 
 /* ---- one turn ---- */
 
-static bool flush_ports(struct ump_loop *l, ump_time now) { /* true: some port waits for the kernel */
-  bool blocked = false;
+static void flush_ports(struct ump_loop *l, ump_time now) {
   struct ump_list *next;
   for (struct ump_list *at = l->ports.next; at != &l->ports; at = next) {
     struct ump_port *p = UMP_CONTAINER(at, struct ump_port, link);
     next = at->next;
     p->flush(p, now);
-    blocked = blocked || p->blocked;
   }
-  return blocked;
+}
+
+static bool any_blocked(const struct ump_loop *l) {
+  for (const struct ump_list *at = l->ports.next; at != &l->ports; at = at->next)
+    if (UMP_CONTAINER(at, struct ump_port, link)->blocked) return true;
+  return false;
 }
 
 static void work(struct ump_loop *l) {
@@ -63,22 +68,21 @@ static void work(struct ump_loop *l) {
   if (l->cfg.logger && ump_logger_deadline(l->cfg.logger) <= now) ump_logger_tick(l->cfg.logger, now);
   if (ump_engine_deadline(l->cfg.engine) <= now) ump_engine_expire(l->cfg.engine, now);
   flush_ports(l, now);
-  if (l->settling && ump_engine_load(l->cfg.engine) == 0) uv_stop(&l->uv);
+  if (l->settling && ump_engine_load(l->cfg.engine) == 0 && !any_blocked(l)) uv_stop(&l->uv);
 }
 
 static void on_check(uv_check_t *h) { work(h->data); }
+
+void ump_loop_work(struct ump_loop *l) {
+  ump_loop_stale(l);
+  work(l);
+}
 
 static void on_timer(uv_timer_t *h) {
   struct ump_loop *l = h->data;
   l->armed = UMP_NEVER;
   ump_loop_stale(l);
   work(l);
-}
-
-static bool any_blocked(const struct ump_loop *l) {
-  for (const struct ump_list *at = l->ports.next; at != &l->ports; at = at->next)
-    if (UMP_CONTAINER(at, struct ump_port, link)->blocked) return true;
-  return false;
 }
 
 /* libuv counts whole milliseconds from the time it last looked; rounding up never wakes us for nothing, and costs less than
@@ -151,9 +155,12 @@ static void on_settled(uv_timer_t *h) { uv_stop(h->loop); }
 
 void ump_loop_settle(struct ump_loop *l, ump_time at_most) {
   ump_loop_stale(l);
-  ump_time now = ump_loop_now(l);
-  bool blocked = flush_ports(l, now);
-  if (ump_engine_load(l->cfg.engine) == 0 && !blocked) return;
+  flush_ports(l, ump_loop_now(l));
+  for (struct ump_list *at = l->ports.next; at != &l->ports; at = at->next) {
+    struct ump_port *p = UMP_CONTAINER(at, struct ump_port, link);
+    p->deafen(p);
+  }
+  if (ump_engine_load(l->cfg.engine) == 0 && !any_blocked(l)) return;
   l->settling = true;
   uv_update_time(&l->uv);
   uv_timer_start(&l->settle, on_settled, whole_ms(at_most), 0);

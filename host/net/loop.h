@@ -18,6 +18,7 @@ struct ump_logger;
 
 /* ns of CLOCK_MONOTONIC: the time that the engine is given. */
 ump_time ump_monotonic(void);
+const char *ump_loop_release(void); /* of libuv: "1.44.2" */
 
 struct ump_loop_cfg {
   const struct ump_mem *mem;    /* borrowed, as are all of these, until ump_loop_free */
@@ -32,8 +33,10 @@ void ump_loop_free(struct ump_loop *l);
 
 void ump_loop_run(struct ump_loop *l);  /* until ump_loop_stop */
 void ump_loop_stop(struct ump_loop *l); /* the turn under way is finished */
-/* Runs for at most so long, or until the engine has nothing queued or remembered: the end of a drain. */
+/* The end of a drain: takes in nothing more, and sends for at most so long, or until the engine has nothing queued. */
 void ump_loop_settle(struct ump_loop *l, ump_time at_most);
+/* Sends what is due: after something else than the loop's own sockets and timers changed the engine (a reload). */
+void ump_loop_work(struct ump_loop *l);
 
 /* The time of the turn or batch under way. */
 ump_time ump_loop_now(struct ump_loop *l);
@@ -43,6 +46,7 @@ ump_time ump_loop_now(struct ump_loop *l);
 /* A listening socket with what belongs to it, as the loop sees it. Embedded in its owner. */
 struct ump_port {
   void (*flush)(struct ump_port *p, ump_time now); /* sends what the engine has for it */
+  void (*deafen)(struct ump_port *p);              /* takes in nothing more, but still sends */
   void (*close)(struct ump_port *p);               /* ends it; frees it in its own time, while the loop still runs */
   bool blocked;                                    /* the kernel takes no more now: it waits for the socket to say so */
   struct ump_list link;

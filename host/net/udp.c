@@ -24,7 +24,7 @@ struct ump_udp {
   uv_poll_t poll;
   int fd, family;
   uint32_t listener;
-  bool started;
+  bool started, deaf;
   size_t max_datagram, stride; /* stride: a place for one datagram that arrives */
   uint8_t *in_bytes, *out_bytes;
   unsigned n_out, sent; /* datagrams in the batch that goes out; how many of them are gone */
@@ -92,10 +92,18 @@ static bool send_batch(struct ump_udp *u) {
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
+static void listen_on(struct ump_udp *u) {
+  int events = (u->deaf ? 0 : UV_READABLE) | (u->port.blocked ? UV_WRITABLE : 0);
+  if (events)
+    uv_poll_start(&u->poll, events, on_poll);
+  else
+    uv_poll_stop(&u->poll);
+}
+
 static void wait_for(struct ump_udp *u, bool writable) {
   if (u->port.blocked == writable) return;
   u->port.blocked = writable;
-  uv_poll_start(&u->poll, writable ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_poll);
+  listen_on(u);
 }
 
 static void flush(struct ump_port *port, ump_time now) {
@@ -153,11 +161,11 @@ static void on_poll(uv_poll_t *h, int status, int events) {
     int err = 0;
     socklen_t len = sizeof err;
     getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &err, &len);
-    uv_poll_start(&u->poll, u->port.blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_poll);
+    listen_on(u);
     events = UV_READABLE | UV_WRITABLE;
   }
   if (u->port.blocked && (events & UV_WRITABLE)) on_writable(u);
-  if (events & UV_READABLE) on_readable(u);
+  if ((events & UV_READABLE) && !u->deaf) on_readable(u);
 }
 
 /* ---- life ---- */
@@ -214,6 +222,12 @@ static int bind_socket(struct ump_udp *u, const struct ump_addr *addr, struct um
   return 0;
 }
 
+static void deafen(struct ump_port *port) {
+  struct ump_udp *u = UMP_CONTAINER(port, struct ump_udp, port);
+  u->deaf = true;
+  if (u->started) listen_on(u);
+}
+
 static void close_port(struct ump_port *port) { ump_udp_close(UMP_CONTAINER(port, struct ump_udp, port)); }
 
 int ump_udp_open(struct ump_loop *l, const struct ump_addr *addr, size_t max_datagram, struct ump_udp **out,
@@ -228,7 +242,7 @@ int ump_udp_open(struct ump_loop *l, const struct ump_addr *addr, size_t max_dat
   u->max_datagram = max_datagram;
   /* An odd number of cache lines, so that the beginnings of 64 datagrams do not all fall into the same set of the cache. */
   u->stride = ((max_datagram + 1 + 63) / 64 | 1) * 64;
-  u->port = (struct ump_port){.flush = flush, .close = close_port};
+  u->port = (struct ump_port){.flush = flush, .deafen = deafen, .close = close_port};
   u->in_bytes = ump_alloc(mem, u->stride * BATCH);
   u->out_bytes = ump_alloc(mem, OUT_BYTES);
   int err = u->in_bytes && u->out_bytes ? bind_socket(u, addr, bound) : -ENOMEM;

@@ -1,0 +1,79 @@
+/* umpire run RULEBOOK */
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "host.h"
+#include "protocols.h"
+
+#define AT(field) offsetof(struct run_options, field)
+
+static const struct flag flags[] = {
+    {"listen", "UMPIRE_LISTEN", "URL", FLAG_URLS, AT(listen),
+     "serve this address: SCHEME://HOST:PORT[?option=value&...], IPv6 in brackets,\nport 0 picks a free one; may be repeated "
+     "(in the environment: comma separated);\notherwise the rulebook's `listen` list counts, then neteria://0.0.0.0:40080"},
+    {"watch", "UMPIRE_WATCH", NULL, FLAG_SWITCH, AT(watch), "reload when a file of the rulebook is saved"},
+    {"control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, AT(control),
+     "unix socket for umpire status, reload and stop, or none\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"},
+    {"log-format", "UMPIRE_LOG_FORMAT", "FORMAT", FLAG_FORMAT, AT(log_format), "text (default) or json, to standard error"},
+    {"log-level", "UMPIRE_LOG_LEVEL", "LEVEL", FLAG_LEVEL, AT(log_level), "debug, info (default), warn or error"},
+    {"save", "UMPIRE_SAVE", "FILE", FLAG_TEXT, AT(save),
+     "keep what the rulebook's save() returns in this file:\nread at the start, written at a clean stop"},
+    {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
+     "a call into the rulebook that takes longer is ended (default 50ms)"},
+    {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
+     "a call into the rulebook that takes longer is logged (default 5ms)"},
+    {"rule-memory", "UMPIRE_RULE_MEMORY", "BYTES", FLAG_BYTES, AT(rule_memory), "memory of the rulebook (default 64M)"},
+    {"load-time", "UMPIRE_LOAD_TIME", "TIME", FLAG_TIME, AT(load_time),
+     "a rulebook that takes longer to load is refused (default 1s)"},
+    {"stuck-time", "UMPIRE_STUCK_TIME", "TIME", FLAG_TIME, AT(stuck_time),
+     "a host that has been stuck for so long ends itself, so that it is started anew\n(default 2s; 0s: never)"},
+    {"window-memory", "UMPIRE_WINDOW_MEMORY", "BYTES", FLAG_BYTES, AT(window_memory),
+     "memory for the events of the last 300 s, which are never judged twice\n(default 128M; when full, new events wait)"},
+    {"window-per-client", "UMPIRE_WINDOW_PER_CLIENT", "N", FLAG_COUNT, AT(window_per_client),
+     "events a second of one client, on average, that the window has room for\n(default 100)"},
+    {"effects", "UMPIRE_EFFECTS", "N", FLAG_COUNT, AT(effects),
+     "notifies, timers and so on that one call into the rulebook may ask for\n(default 65536)"},
+    {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)"},
+    {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)"},
+};
+
+static int check_counts(const struct command *c, const struct run_options *o) { /* the engine counts these in 32 bits */
+  const uint64_t counts[] = {o->window_per_client, o->effects, o->timers};
+  static const char *const names[] = {"window-per-client", "effects", "timers"};
+  for (size_t i = 0; i < 3; i++)
+    if (counts[i] > UINT32_MAX) return ump_usage(c, "--%s must be at most %lu", names[i], (unsigned long)UINT32_MAX);
+  return EXIT_OK;
+}
+
+static int run(const struct command *self, int argc, char **argv) {
+  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S};
+  struct host host;
+  const char *path = NULL;
+  int code = ump_flags_parse(self, argc, argv, &o, &path);
+  if (code == EXIT_OK) code = check_counts(self, &o);
+  if (code == EXIT_OK) {
+    code = ump_host_init(&host, &o, path);
+    if (code == EXIT_OK) code = ump_host_run(&host);
+    ump_host_deinit(&host);
+  }
+  free(o.listen.owned);
+  return code < 0 ? EXIT_OK : code; /* -1: help was printed */
+}
+
+static void more_help(FILE *out) {
+  ump_listen_help(ump_protocols(), out);
+  fprintf(out, "\nSIGHUP reloads the rulebook; SIGTERM and SIGINT end the host in good order, a second one at once.\n"
+               "Exit codes: 0 clean, 1 the rulebook or the configuration is wrong, 2 usage, 3 a socket could not be bound.\n");
+}
+
+const struct command ump_cmd_run = {
+    .name = "run",
+    .operands = "RULEBOOK",
+    .summary = "serve a rulebook: a .lua file, or a folder with init.lua",
+    .flags = flags,
+    .n_flags = sizeof flags / sizeof *flags,
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run,
+    .more_help = more_help,
+};

@@ -1,0 +1,85 @@
+/* umpire test [ARGS...]: busted, with the Lua library and the simulator where `require` finds them. Everything after the
+ * command goes to busted as it is. */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "place.h"
+
+/* The first program of this name in $PATH. */
+static bool find_program(const char *name, char *out, size_t cap) {
+  const char *path = getenv("PATH");
+  for (const char *at = path; at && *at;) {
+    size_t n = strcspn(at, ":");
+    int len = snprintf(out, cap, "%.*s/%s", (int)n, at, name);
+    if (len > 0 && (size_t)len < cap && access(out, X_OK) == 0) return true;
+    at += n + (at[n] == ':');
+  }
+  return false;
+}
+
+/* LuaRocks installs busted as a shell script around Lua, Debian as a Lua script whose first line may name another Lua. */
+static bool is_shell_script(const char *path) {
+  char line[128] = "";
+  FILE *f = fopen(path, "r");
+  if (!f) return false;
+  if (!fgets(line, sizeof line, f)) line[0] = 0;
+  fclose(f);
+  return strncmp(line, "#!", 2) == 0 && strstr(line, "lua") == NULL;
+}
+
+static void prepend(const char *name, const char *fallback_name, const char *ours) {
+  const char *set = getenv(name);
+  if (!set) set = getenv(fallback_name);
+  size_t n = strlen(ours) + (set ? strlen(set) : 2) + 2;
+  char *value = malloc(n);
+  if (!value) return;
+  snprintf(value, n, "%s;%s", ours, set && *set ? set : ";;"); /* ;; is Lua's own default path */
+  setenv(name, value, 1); /* the _5_4 names win over the plain ones */
+  free(value);
+}
+
+static int missing(const char *what, const char *package) {
+  fprintf(stderr, "umpire test: %s was not found; install it with: apt-get install %s\n", what, package);
+  return EXIT_RULEBOOK;
+}
+
+static int run(const struct command *self, int argc, char **argv) {
+  char lua[UMP_PLACE], busted[UMP_PLACE], path[3 * UMP_PLACE];
+  struct ump_places places;
+  if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) return ump_flags_help(self, stdout), EXIT_OK;
+  if (!find_program("lua5.4", lua, sizeof lua)) return missing("lua5.4", "lua5.4");
+  if (!find_program("busted", busted, sizeof busted)) return missing("busted", "lua-busted");
+  ump_places_find(&places);
+  snprintf(path, sizeof path, "%s/?.lua;%s/?/init.lua", places.library, places.library);
+  prepend("LUA_PATH_5_4", "LUA_PATH", path);
+  snprintf(path, sizeof path, "%s/?.so", places.modules);
+  prepend("LUA_CPATH_5_4", "LUA_CPATH", path);
+  const char **args = calloc((size_t)argc + 3, sizeof *args);
+  if (!args) return EXIT_RULEBOOK;
+  size_t n = 0;
+  bool shell = is_shell_script(busted);
+  if (!shell) args[n++] = lua;
+  args[n++] = busted;
+  for (int i = 0; i < argc; i++) args[n++] = argv[i];
+  execv(args[0], (char *const *)(void *)args);
+  fprintf(stderr, "umpire test: cannot run %s: %s\n", args[0], strerror(errno));
+  free(args);
+  return EXIT_RULEBOOK;
+}
+
+static void more_help(FILE *out) {
+  fprintf(out, "The arguments are busted's (busted --help lists them): files, folders, --filter PATTERN, --output FORMAT ...\n"
+               "In specs, require \"umpire.sim\" gives the simulator.\n");
+}
+
+const struct command ump_cmd_test = {
+    .name = "test",
+    .operands = "[ARGS...]",
+    .summary = "run busted with umpire's Lua library and simulator on the path",
+    .run = run,
+    .more_help = more_help,
+};

@@ -1,0 +1,73 @@
+/* A running host: all parts of the program, built in order and taken down in reverse. cmd_run.c owns the only one. */
+#ifndef UMP_HOST_HOST_H
+#define UMP_HOST_HOST_H
+
+#include "bindings/rules.h"
+#include "flags.h"
+#include "net/control.h"
+#include "net/entropy.h"
+#include "net/listen_url.h"
+#include "net/logger.h"
+#include "net/loop.h"
+#include "net/signal.h"
+#include "net/tcp.h"
+#include "net/udp.h"
+#include "net/watch.h"
+#include "place.h"
+
+struct run_options {
+  struct flag_list listen;
+  bool watch;
+  const char *control; /* NULL: the default path; "none": no control socket */
+  enum ump_log_format log_format;
+  enum ump_level log_level;
+  const char *save;
+  uint64_t window_memory, window_per_client, effects, effect_memory, timers;
+  uint64_t rule_memory;
+  int64_t rule_time, rule_warn, load_time, stuck_time;
+};
+
+struct listener {
+  struct ump_listen url;
+  char name[UMP_LISTEN_NAME]; /* with the port that was bound */
+  struct ump_addr addr;
+  uint32_t index;             /* the engine's */
+  struct ump_udp *udp;        /* one of these two */
+  struct ump_tcp *tcp;
+};
+
+struct host {
+  const struct run_options *options;
+  const char *path; /* of the rulebook */
+  struct ump_places places;
+  struct ump_logger *logger;
+  struct ump_log log;
+  struct ump_entropy entropy;
+  struct ump_rng rng;
+  struct ump_engine *engine;
+  struct ump_watchdog *watchdog;
+  struct ump_rules *rules;
+  struct ump_loop *loop;
+  struct ump_signals *signals;
+  struct ump_control *control;
+  struct ump_watch *watch;
+  struct listener *listeners;
+  size_t n_listeners;
+  ump_time started;
+  int stopping; /* the signal that asked for it, or -1: the control socket; 0: no */
+};
+
+/* Builds everything up to listening sockets. EXIT_OK, or the exit code with the reason logged; call ump_host_deinit either way. */
+int ump_host_init(struct host *h, const struct run_options *o, const char *path);
+/* Serves until it is told to stop; drains. EXIT_OK, or EXIT_RULEBOOK when --save could not be written. */
+int ump_host_run(struct host *h);
+void ump_host_deinit(struct host *h);
+
+/* Reloads the rulebook and logs how it went. why: "SIGHUP". The report is the caller's to free. */
+bool ump_host_reload(struct host *h, const char *why, struct ump_report *report);
+void ump_host_stop(struct host *h, int signo);
+
+/* One request of the control socket (host_control.c). */
+void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line);
+
+#endif

@@ -1,0 +1,190 @@
+/* What the control socket's requests mean: status, reload, stop, health. Each reply is one JSON object with "ok", and "text"
+ * for people. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec/json.h"
+#include "host.h"
+
+/* A status is bounded by the number of listeners and counters, all ours. */
+enum { REPLY = 1 << 20, TEXT = 256 * 1024 };
+
+static void put(struct ump_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct ump_writer *w, const char *format, ...) {
+  char piece[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(piece, sizeof piece, format, args);
+  va_end(args);
+  ump_write_text(w, piece);
+}
+
+static void put_string(struct ump_writer *w, const char *s) { ump_json_write_string(w, ump_text(s)); }
+
+/* ---- facts ---- */
+
+static size_t resident(void) { /* bytes of memory that the process holds; 0: the system does not tell */
+  unsigned long size = 0, pages = 0;
+  FILE *f = fopen("/proc/self/statm", "r");
+  if (!f) return 0;
+  if (fscanf(f, "%lu %lu", &size, &pages) != 2) pages = 0;
+  fclose(f);
+  return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void put_counters(struct ump_writer *w, const struct ump_counters *c) {
+  put(w, "{");
+  for (size_t i = 0; i < c->n; i++) put(w, "%s\"%s\":%llu", i ? "," : "", c->names[i], (unsigned long long)c->counts[i]);
+  put(w, "}");
+}
+
+static void put_socket(struct ump_writer *w, const struct listener *l) {
+  if (l->udp) {
+    const struct ump_udp_stats *s = ump_udp_stats(l->udp);
+    put(w, "{\"datagrams_in\":%llu,\"bytes_in\":%llu,\"datagrams_out\":%llu,\"bytes_out\":%llu,\"send_failed\":%llu,"
+           "\"send_waits\":%llu}",
+        (unsigned long long)s->datagrams_in, (unsigned long long)s->bytes_in, (unsigned long long)s->datagrams_out,
+        (unsigned long long)s->bytes_out, (unsigned long long)s->send_failed, (unsigned long long)s->send_waits);
+  } else {
+    const struct ump_tcp_stats *s = ump_tcp_stats(l->tcp);
+    put(w, "{\"open\":%u,\"accepted\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"pauses\":%llu}", s->open,
+        (unsigned long long)s->accepted, (unsigned long long)s->refused, (unsigned long long)s->bytes_in,
+        (unsigned long long)s->bytes_out, (unsigned long long)s->pauses);
+  }
+}
+
+static void put_listeners(struct host *h, struct ump_writer *w) {
+  put(w, "[");
+  for (size_t i = 0; i < h->n_listeners; i++) {
+    struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[i].index);
+    put(w, "%s{\"url\":", i ? "," : "");
+    put_string(w, h->listeners[i].name);
+    put(w, ",\"counters\":");
+    put_counters(w, &c);
+    put(w, ",\"socket\":");
+    put_socket(w, &h->listeners[i]);
+    put(w, "}");
+  }
+  put(w, "]");
+}
+
+static void put_rulebook(const struct ump_rules_info *i, struct ump_writer *w) {
+  put(w, "{\"path\":");
+  put_string(w, i->path);
+  put(w, ",\"version\":%lld,\"hash\":\"%s\",\"loads\":%llu,\"refused\":%llu,\"errors\":%llu,\"tripped\":%llu,\"memory\":%zu}",
+      (long long)i->version, i->hash, (unsigned long long)i->loads, (unsigned long long)i->refused,
+      (unsigned long long)i->errors, (unsigned long long)i->tripped, i->memory);
+}
+
+/* ---- status for people ---- */
+
+static void text_counters(struct ump_writer *w, const struct ump_counters *c) {
+  for (size_t i = 0; i < c->n; i++)
+    if (c->counts[i]) put(w, "\n    %-28s %llu", c->names[i], (unsigned long long)c->counts[i]);
+}
+
+static void status_text(struct host *h, const struct ump_rules_info *i, struct ump_writer *w) {
+  struct ump_counters engine = ump_engine_counters(h->engine);
+  put(w, "umpire %s, pid %ld, up %.0f s, %zu KiB of memory\n", UMPIRE_VERSION, (long)getpid(),
+      ump_seconds(ump_monotonic() - h->started), resident() / 1024);
+  put(w, "  clients   %zu\n", ump_engine_n_clients(h->engine));
+  put(w, "  rulebook  %.300s version %lld hash %s\n", i->path, (long long)i->version, i->hash);
+  put(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB", (unsigned long long)i->loads,
+      (unsigned long long)i->refused, (unsigned long long)i->errors, (unsigned long long)i->tripped, i->memory / 1024);
+  for (size_t k = 0; k < h->n_listeners; k++) {
+    struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[k].index);
+    put(w, "\n  listening %s", h->listeners[k].name);
+    text_counters(w, &c);
+  }
+  put(w, "\n  engine");
+  text_counters(w, &engine);
+}
+
+/* ---- requests ---- */
+
+static void send_reply(struct ump_control_conn *c, struct ump_writer *w) {
+  if (w->full)
+    ump_control_reply(c, ump_text("{\"ok\":false,\"text\":\"the answer is too long\"}"));
+  else
+    ump_control_reply(c, ump_written(w));
+}
+
+static void answer(struct ump_control_conn *c, bool ok, const char *text) {
+  uint8_t buf[64 * 1024];
+  struct ump_writer w = ump_writer(buf, sizeof buf);
+  put(&w, "{\"ok\":%s,\"text\":", ok ? "true" : "false");
+  put_string(&w, text);
+  put(&w, "}");
+  send_reply(c, &w);
+}
+
+static void write_status(struct host *h, struct ump_writer *w, struct ump_writer *text) {
+  struct ump_rules_info i;
+  struct ump_counters engine = ump_engine_counters(h->engine);
+  ump_rules_info(h->rules, &i);
+  put(w, "{\"ok\":true,\"umpire\":\"%s\",\"lua\":\"%s\",\"pid\":%ld,\"uptime\":%.3f,\"clients\":%zu,\"memory\":%zu,\"rulebook\":",
+      UMPIRE_VERSION, ump_lua_release(), (long)getpid(), ump_seconds(ump_monotonic() - h->started),
+      ump_engine_n_clients(h->engine), resident());
+  put_rulebook(&i, w);
+  put(w, ",\"listeners\":");
+  put_listeners(h, w);
+  put(w, ",\"engine\":");
+  put_counters(w, &engine);
+  status_text(h, &i, text);
+  put(w, ",\"text\":");
+  ump_json_write_string(w, ump_written(text));
+  put(w, "}");
+}
+
+static void on_status(struct host *h, struct ump_control_conn *c) {
+  uint8_t *buf = malloc(REPLY + TEXT);
+  if (!buf) {
+    answer(c, false, "out of memory");
+    return;
+  }
+  struct ump_writer w = ump_writer(buf, REPLY), text = ump_writer(buf + REPLY, TEXT);
+  write_status(h, &w, &text);
+  send_reply(c, &w);
+  free(buf);
+}
+
+static void on_reload(struct host *h, struct ump_control_conn *c) {
+  struct ump_report report;
+  struct ump_rules_info i;
+  char text[512];
+  bool ok = ump_host_reload(h, "umpire reload", &report);
+  ump_rules_info(h->rules, &i);
+  snprintf(text, sizeof text, "reloaded %.300s version %lld hash %s, paused for %.2f ms", i.path, (long long)i.version, i.hash,
+           (double)report.took / 1e6);
+  answer(c, ok, ok ? text : report.text ? report.text : "out of memory");
+  ump_report_free(&report);
+}
+
+static void on_health(struct host *h, struct ump_control_conn *c) {
+  answer(c, !h->stopping, h->stopping ? "stopping" : "serving");
+}
+
+static void on_stop(struct host *h, struct ump_control_conn *c) {
+  answer(c, true, "stopped");
+  ump_host_stop(h, -1);
+}
+
+void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line) {
+  static const struct {
+    const char *name;
+    void (*run)(struct host *h, struct ump_control_conn *c);
+  } requests[] = {{"status", on_status}, {"reload", on_reload}, {"stop", on_stop}, {"health", on_health}};
+  struct ump_json_slot slot = {.key = ump_text("command")};
+  uint8_t buf[32];
+  struct ump_bytes name = {0};
+  if (ump_json_members(line, &slot, 1, NULL) == 0 && slot.value.type == UMP_JSON_STRING)
+    name = ump_json_string(&slot.value, buf, sizeof buf);
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    if (!ump_bytes_equal(name, ump_text(requests[i].name))) continue;
+    requests[i].run(ctx, c);
+    return;
+  }
+  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop or health");
+}

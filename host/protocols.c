@@ -1,0 +1,8 @@
+#include "protocols.h"
+
+#include "proto/neteria/neteria.h"
+
+static const struct ump_proto_ops *const list[] = {&ump_neteria};
+static const struct ump_protocols all = {list, sizeof list / sizeof *list};
+
+const struct ump_protocols *ump_protocols(void) { return &all; }
