@@ -6,7 +6,8 @@
  *
  * Budgets: time per call and memory per VM. Time is kept either by the watchdog (production: no cost until a call overruns,
  * then a hook that keeps firing) or by counting instructions (simulator: the same run every time). Once tripped, neither
- * pcall, xpcall, a coroutine, __gc, __close nor load hides it: the call fails with UMP_VM_EBUDGET. */
+ * pcall, xpcall, a coroutine, __gc, __close nor load hides it: the call fails with UMP_VM_EBUDGET, and the VM is as usable
+ * for the next call as after any error. */
 #ifndef UMP_BINDINGS_VM_H
 #define UMP_BINDINGS_VM_H
 
@@ -21,8 +22,12 @@
 /* ---- the watchdog: one per process, or none ---- */
 struct ump_watchdog;
 /* A thread that looks every few ms whether a call overruns, and interrupts the loop's thread with a signal whose handler arms
- * the VM's hook (lua_sethook may be called so). A loop stuck for more than `stuck` is logged and the process aborts
- * (0: never). Call from the thread that will run the VMs. NULL: no thread or memory. */
+ * the VM's hook (lua_sethook may be called so). The signal is SIGURG: by default it is ignored, debuggers let it pass, and
+ * no library we use sends it. Soft and hard budgets are CPU time of the calling thread, so that a busy machine does not end
+ * innocent calls; a call that waits instead of computing is ended `stuck` after its hard budget. A call that goes on `stuck`
+ * after it was told to end is logged (from the watchdog's thread: the loop's own thread is inside the call) and the process
+ * aborts, so that a supervisor restarts it (0: never).
+ * Call from the thread that will run the VMs, and free from there, with no call under way. NULL: no thread or memory. */
 struct ump_watchdog *ump_watchdog_new(ump_time stuck, const struct ump_log *log);
 void ump_watchdog_free(struct ump_watchdog *w);
 
@@ -37,7 +42,7 @@ struct ump_vm_cfg {
   uint64_t instructions;       /* watchdog NULL: instead of hard (0: 5 000 000) */
   struct ump_watchdog *watchdog; /* borrowed; NULL: count instructions */
   const struct ump_log *log;   /* borrowed */
-  struct ump_rng rng;          /* seeds math.random */
+  struct ump_rng rng;          /* seeds math.random: asked for 64 bits once, when the VM is made */
   ump_time (*now)(void *ctx);  /* the host clock, for os.clock */
   int64_t (*wall)(void *ctx);  /* Unix time in seconds, for os.time and os.date */
   void *clock_ctx;
@@ -49,6 +54,19 @@ void ump_vm_free(struct ump_vm *vm); /* NULL is allowed; runs no finalizer of th
 lua_State *ump_vm_state(struct ump_vm *vm); /* for C functions called through ump_vm_call; at top level only to read */
 struct ump_vm *ump_vm_of(lua_State *L);     /* the VM a state (or a coroutine of it) belongs to */
 
+/* ---- for C functions that run inside ump_vm_call; they raise Lua errors ---- */
+void ump_vm_push_env(lua_State *L); /* the sandbox's global table (_G). Reading an undefined name in it raises: use lua_rawget */
+/* require(name) calls open (Lua's arguments: name, ":host:") the first time and keeps what it returns; before any file. */
+void ump_vm_preload(lua_State *L, const char *name, lua_CFunction open);
+void ump_vm_require(lua_State *L, const char *name); /* pushes what require(name) gives */
+/* Pushes the function that a file of the root folder ("arena.lua", "init.lua") is; its chunk name is "ROOT/FILE". */
+void ump_vm_load_file(lua_State *L, const char *file);
+/* lua_resume for those who run coroutines themselves: the one way that keeps the budget. `from` is the caller's state; raises
+ * in it when the budget is spent. Otherwise as lua_resume: LUA_OK, LUA_YIELD or an error with its value on top of co. */
+int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results);
+/* For loops in C that a rulebook can make long: raises if the budget is spent; `steps` of work count as instructions. */
+void ump_vm_charge(lua_State *L, size_t steps);
+
 enum ump_vm_err { UMP_VM_EERROR = -101, UMP_VM_EBUDGET = -102, UMP_VM_EMEMORY = -103 };
 
 /* Runs fn(L) protected and budgeted, with lua_touserdata(L, 1) == arg. fn pushes arguments and makes its Lua calls itself with
@@ -58,6 +76,11 @@ int ump_vm_call(struct ump_vm *vm, lua_CFunction fn, void *arg);
 /* As above with a hard budget of its own (a reload's load handler), 0: the VM's. */
 int ump_vm_call_for(struct ump_vm *vm, lua_CFunction fn, void *arg, ump_time hard);
 struct ump_bytes ump_vm_error(const struct ump_vm *vm);
+
+/* ---- the files that require and ump_vm_load_file read, in order, the shipped library's included ---- */
+size_t ump_vm_n_files(const struct ump_vm *vm);
+const char *ump_vm_file(const struct ump_vm *vm, size_t i); /* a path that can be opened from the working directory */
+uint64_t ump_vm_files_hash(const struct ump_vm *vm);        /* of their names (as required) and contents */
 
 size_t ump_vm_memory(const struct ump_vm *vm); /* bytes in use */
 bool ump_vm_idle_collect(struct ump_vm *vm);   /* a bounded step of garbage collection when nothing else is to do; true: more to do */

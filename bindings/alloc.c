@@ -1,0 +1,32 @@
+/* Lua's allocator: counts every byte, refuses growth over the cap, never refuses to shrink. */
+#include <stdlib.h>
+
+#include "bindings/vm_state.h"
+
+/* A memory error unwinds without a message handler, so the place is noted here, before. Only for a new block: a stack that is
+ * being moved (Lua 5.4.5 and later keep offsets in place of its pointers meanwhile) must not be looked at. Lua collects
+ * garbage and asks once more after a refusal; the note counts only if the call fails. */
+static void *refuse(struct ump_vm *vm, const void *p) {
+  if (!p && vm->in_call && !vm->refused_where[0]) ump__where(vm->running, vm->refused_where, sizeof vm->refused_where);
+  vm->refused = true;
+  return NULL;
+}
+
+/* old_n is a type tag when p is NULL, so it counts as 0 then. */
+void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
+  struct ump_vm *vm = ctx;
+  if (!p) old_n = 0;
+  if (n == 0) {
+    free(p);
+    vm->memory -= old_n;
+    return NULL;
+  }
+  if (n > old_n) {
+    size_t max = vm->memory_max + (vm->in_call ? 0 : UMP__HOST_RESERVE);
+    if (n - old_n > max || vm->memory > max - (n - old_n)) return refuse(vm, p);
+  }
+  void *q = realloc(p, n);
+  if (!q && n > old_n) return refuse(vm, p);
+  vm->memory = vm->memory - old_n + n;
+  return q ? q : p; /* a block that could not be made smaller is large enough */
+}

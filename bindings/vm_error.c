@@ -1,0 +1,119 @@
+/* What a failed call tells the author of a rulebook: "rules/arena.lua:12: what is wrong", then the frames of rule code that
+ * lead there. Written into a buffer of the VM's without asking Lua for memory, so that it works when memory is what is
+ * missing. Frames of C functions are left out: they are our own doors. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "bindings/vm_state.h"
+
+enum { MESSAGE_MAX = 2048, FRAMES_TOP = 12, FRAMES_BOTTOM = 8 };
+
+__attribute__((format(printf, 2, 3))) static void put(struct ump_vm *vm, const char *format, ...) {
+  va_list args;
+  size_t room = sizeof vm->error - vm->error_n;
+  va_start(args, format);
+  int n = vsnprintf(vm->error + vm->error_n, room, format, args);
+  va_end(args);
+  if (n > 0) vm->error_n += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* "x.lua:12: " in front already? A chunk name holds no line feed, and may hold colons only before the last two. */
+static bool has_place(const char *s, size_t n) {
+  for (size_t i = 1; i + 3 < n && s[i] != '\n' && i < 200; i++) {
+    size_t k = i + 1;
+    while (s[i] == ':' && k < n && s[k] >= '0' && s[k] <= '9') k++;
+    if (k > i + 1 && k < n && s[k] == ':') return true;
+  }
+  return false;
+}
+
+static void put_place(struct ump_vm *vm, lua_State *L) {
+  char where[UMP__WHERE_CAP];
+  ump__where(L, where, sizeof where);
+  if (where[0]) put(vm, "%s: ", where);
+}
+
+static void put_text(struct ump_vm *vm, lua_State *L, const char *s, size_t n) {
+  if (!has_place(s, n)) put_place(vm, L);
+  size_t cut = n < MESSAGE_MAX ? n : MESSAGE_MAX;
+  size_t room = sizeof vm->error - vm->error_n - 1;
+  if (cut > room) cut = room;
+  memcpy(vm->error + vm->error_n, s, cut);
+  vm->error_n += cut;
+  vm->error[vm->error_n] = 0;
+  if (cut < n) put(vm, " ... (%zu bytes more)", n - cut);
+}
+
+static void put_budget(struct ump_vm *vm) {
+  if (vm->trip_where[0]) put(vm, "%s: ", vm->trip_where);
+  if (vm->watchdog)
+    put(vm, "this call ran for more than its budget of %lld ms and was ended", (long long)(vm->hard / UMP_MS));
+  else
+    put(vm, "this call ran for more than its budget of %llu instructions and was ended",
+        (unsigned long long)vm->allowed);
+}
+
+/* error({...}), error(nil): says what it is; a __tostring of the rulebook's has the word if there is one. */
+static void put_value(struct ump_vm *vm, lua_State *L) {
+  size_t n;
+  if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+    const char *s = lua_tolstring(L, -1, &n);
+    put_text(vm, L, s, n);
+    return;
+  }
+  put_place(vm, L);
+  if (lua_isinteger(L, 1)) put(vm, LUA_INTEGER_FMT, lua_tointeger(L, 1));
+  else if (lua_isnumber(L, 1)) put(vm, LUA_NUMBER_FMT, lua_tonumber(L, 1));
+  else put(vm, "the error is a %s, not a message", luaL_typename(L, 1));
+}
+
+static void put_frame(struct ump_vm *vm, lua_State *L, lua_Debug *ar) {
+  lua_getinfo(L, "nSlt", ar);
+  if (ar->currentline <= 0) return;
+  put(vm, "\n    %s:%d: in ", ar->short_src, ar->currentline);
+  if (strcmp(ar->what, "main") == 0) put(vm, "the main chunk");
+  else if (ar->name && ar->namewhat[0]) put(vm, "%s '%s'", ar->namewhat, ar->name);
+  else put(vm, "the function of line %d", ar->linedefined);
+  if (ar->istailcall) put(vm, " (after tail calls)");
+}
+
+static void put_frames(struct ump_vm *vm, lua_State *L) {
+  lua_Debug ar;
+  int depth = 0;
+  while (lua_getstack(L, depth, &ar)) depth++;
+  for (int level = 0; level < depth; level++) {
+    if (level == FRAMES_TOP && depth > FRAMES_TOP + FRAMES_BOTTOM) {
+      put(vm, "\n    ... (%d levels left out)", depth - FRAMES_TOP - FRAMES_BOTTOM);
+      level = depth - FRAMES_BOTTOM;
+    }
+    if (lua_getstack(L, level, &ar)) put_frame(vm, L, &ar);
+  }
+}
+
+int ump__vm_message(lua_State *L) {
+  struct ump_vm *vm = ump_vm_of(L);
+  vm->error_n = 0;
+  if (ump__budget_is_trip(L, 1)) put_budget(vm);
+  else if (lua_type(L, 1) == LUA_TSTRING) {
+    size_t n;
+    const char *s = lua_tolstring(L, 1, &n);
+    put_text(vm, L, s, n);
+  } else put_value(vm, L);
+  put_frames(vm, L);
+  lua_settop(L, 1);
+  return 1;
+}
+
+void ump__vm_describe(struct ump_vm *vm, int code) {
+  if (code == UMP_VM_EMEMORY) {
+    vm->error_n = 0;
+    if (vm->refused_where[0]) put(vm, "%s: ", vm->refused_where);
+    put(vm, "the rulebook uses more than %zu MiB of memory, the most it may have", vm->cfg.memory >> 20);
+  } else if (vm->error_n == 0) {
+    if (code == UMP_VM_EBUDGET) put_budget(vm);
+    else put(vm, "an error in the handling of an error (is the rulebook calling itself without end?)");
+  }
+}
