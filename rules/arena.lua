@@ -66,9 +66,7 @@ end
 
 -- ---- joining and leaving ----
 
-function arena.connect(client)
-  local letter = free_letter()
-  if not letter then return false, ("the arena is full (%d players)"):format(MOST_PLAYERS) end
+local function welcome(client, letter)
   local cell = find_free_cell()
   client.data = { letter = letter, score = 0, steps = STEPS_AT_ONCE, rested = host.now() }
   put(client, cell[1], cell[2])
@@ -80,6 +78,12 @@ function arena.connect(client)
   end
   host.notify(client, "welcome", { you = letter, x = cell[1], y = cell[2], map = MAP, coin = coin, players = others })
   host.broadcast("joined", { letter, cell[1], cell[2], 0 }, client)
+end
+
+function arena.connect(client)
+  local letter = free_letter()
+  if not letter then return false, ("the arena is full (%d players)"):format(MOST_PLAYERS) end
+  welcome(client, letter)
 end
 
 function arena.disconnect(client)
@@ -133,21 +137,30 @@ end
 
 function arena.save() return { coin = coin } end
 
+local function stand_again(client)
+  local data = client.data
+  players[data.letter] = client
+  if is_free(data.x, data.y) then
+    put(client, data.x, data.y)
+  else -- the map has changed, and there is a wall now
+    local cell = find_free_cell()
+    put(client, cell[1], cell[2])
+    host.broadcast("moved", { data.letter, data.x, data.y })
+  end
+end
+
 function arena.load(saved)
+  local strangers = {} -- came while another rulebook was judging
   for client in host.clients() do
-    local data = client.data
-    players[data.letter] = client
-    if is_free(data.x, data.y) then
-      put(client, data.x, data.y)
-    else -- the map has changed, and there is a wall now
-      local cell = find_free_cell()
-      put(client, cell[1], cell[2])
-      host.broadcast("moved", { data.letter, data.x, data.y })
-    end
+    if client.data.letter then stand_again(client) else strangers[#strangers + 1] = client end
   end
   coin = saved and saved.coin
   if not coin or not is_floor(coin[1], coin[2]) then coin = find_free_cell() end
-  for client in host.clients() do host.notify(client, "map", { map = MAP, coin = coin }) end
+  host.broadcast("map", { map = MAP, coin = coin })
+  for _, client in ipairs(strangers) do
+    local letter = free_letter()
+    if letter then welcome(client, letter) else host.kick(client, "the arena is full") end
+  end
 end
 
 return arena
