@@ -5,6 +5,8 @@
 
 #include "base/addr.h"
 #include "base/list.h"
+#include "base/mem.h"
+#include "base/time.h"
 #include "base/uuid.h"
 
 struct ump_client {
@@ -15,11 +17,22 @@ struct ump_client {
   uint32_t session;        /* the protocol's handle */
   const char *protocol;    /* "neteria", a constant */
   struct ump_addr addr;
-  char *name;              /* what it is logged in as, NUL-terminated, owned; NULL: nothing. At most 64 bytes */
-  char *version;           /* its own word, NUL-terminated, owned; NULL: it did not say. At most 64 bytes */
+  char *name;              /* what it is logged in as, NUL-terminated, owned; NULL: nothing. At most 64 bytes of valid UTF-8
+                              without control characters */
+  char *version;           /* its own word, of the same kind, owned; NULL: it did not say (or said something else) */
   bool admitted;           /* connect said yes */
-  bool leaving;            /* a kick is under way: nothing is delivered any more */
+  bool leaving;            /* a kick is under way or the session is gone: nothing is delivered any more */
   struct ump_list all;     /* in the engine's list of clients, oldest first */
+
+  /* The engine's own; nobody else reads or writes below here. */
+  struct ump_list kicks;       /* in the queue of those to be kicked */
+  struct ump_blob *farewell;   /* the reason of the kick under way */
+  uint64_t asked_in, kicked_in;/* the call into the rulebook that last asked for notifies to it; that asked for its kick */
+  uint32_t asked;              /* how many notifies that call has asked for */
+  ump_time window_due;         /* its share of the exactly-once window is used up to this time; see judge.c */
+  int64_t lead[2];             /* how far its clock is behind ours, least seen in this span and the one before; see horizon.c */
+  ump_time lead_since;         /* when this span began */
+  bool lead_known;
 };
 
 #endif

@@ -20,16 +20,17 @@ struct ump_rulebook_ops {
   int (*disconnect)(void *self, struct ump_client *c, struct ump_bytes reason);
   int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
                struct ump_bytes *reason); /* 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has no login */
-  int (*tick)(void *self, ump_time dt);
+  int (*tick)(void *self, ump_time dt); /* 1 / tick_rate after the tick before; after a stall one more, for all that was missed */
   int (*timer)(void *self, uint64_t id);
+  /* These two let go and do no more: they ask nothing of the engine, and a judgement's reason and data outlive them. */
   void (*timer_gone)(void *self, uint64_t id); /* fired for the last time, cancelled or never came to be: let go of its function */
-  void (*forget)(void *self, struct ump_client *c); /* the client is about to be freed */
+  void (*forget)(void *self, struct ump_client *c); /* the client is about to be freed; also one that connect refused */
 };
 
 struct ump_rulebook {
   const struct ump_rulebook_ops *ops;
   void *self;
-  double tick_rate; /* Hz; 0: no ticks */
+  double tick_rate; /* Hz, at most 1000; 0: no ticks. Read when it is put in place */
 };
 
 #endif
