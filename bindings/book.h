@@ -1,0 +1,129 @@
+/* One loaded rulebook: a VM, what of it the host keeps hold of, and the face the engine sees. What the files that make up the
+ * binding share (rulebook_lua.c, client_lua.c, api_*.c, load.c, reload.c, check.c, rules.c); nobody outside includes it.
+ *
+ * A book is made by ump__book_new, filled by ump__book_load, given to the engine by rules.c, and freed once the engine holds
+ * it no more. It borrows engine, log and the strings of its configuration. */
+#ifndef UMP_BINDINGS_BOOK_H
+#define UMP_BINDINGS_BOOK_H
+
+#include "bindings/json_lua.h"
+#include "bindings/rules.h"
+#include "bindings/value.h"
+
+enum ump_handler {
+  UMP_H_CONNECT, UMP_H_LEGAL, UMP_H_EXECUTE, UMP_H_DISCONNECT, UMP_H_LOGIN, UMP_H_TICK, UMP_H_SAVE, UMP_H_LOAD, UMP_N_HANDLERS,
+};
+extern const char *const ump__handler_names[UMP_N_HANDLERS];
+
+/* What the VM keeps of the client in a slot. */
+struct ump_seat {
+  struct ump_client *client; /* NULL: nobody sits here, as far as this VM knows */
+  int ref;                   /* registry reference of its userdata, or LUA_NOREF */
+  size_t kept, n_kept;       /* where its data from the VM before is in book->kept; n_kept 0: nothing, or it was unpacked */
+};
+
+struct ump_book {
+  struct ump_rulebook face;    /* what the engine holds */
+  const struct ump_mem *mem;
+  struct ump_engine *engine;   /* NULL: `umpire check`, where nothing has effects */
+  const struct ump_log *log;
+  struct ump_vm_cfg cfg;       /* what its VM was made from; strings borrowed */
+  struct ump_vm *vm;
+  struct ump_json_lua json;
+
+  const char *refuses;         /* the handler under way must change nothing: its name; else NULL */
+  int handlers[UMP_N_HANDLERS];/* registry references; LUA_NOREF: the rulebook has none */
+  uint32_t n_legal;            /* legal is a list of so many functions; 0: it is one function */
+  int invalid;                 /* reference of the metatable that marks host.invalid's result */
+  int timers;                  /* reference of a table: timer id -> function or coroutine */
+  int threads;                 /* reference of a table with weak keys: coroutine -> id of the timer that wakes it */
+  int host;                    /* reference of the table that require "umpire" gives */
+
+  struct ump_seat *seats;      /* by slot */
+  uint32_t n_seats;
+  struct ump_buf kept;         /* client.data of the VM before, packed */
+  struct ump_buf out;          /* what the last call gave: response data, saved data */
+  char reason[201];            /* 200 bytes: the most a verdict carries */
+  size_t n_reason;
+  uint64_t errors, tripped;
+  uint64_t fake_timer;         /* ids without an engine */
+
+  int64_t version;
+  struct ump_buf listen;       /* URLs, each with its NUL */
+  size_t n_listen;
+};
+
+/* ---- rulebook_lua.c ---- */
+struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *engine, char *error, size_t error_cap);
+void ump__book_free(struct ump_book *b); /* NULL is allowed */
+/* Calls into the VM; an error is counted, and logged under the name of what was called. 0 or a negative enum ump_err. */
+int ump__book_call(struct ump_book *b, const char *what, lua_CFunction fn, void *arg);
+/* Pushes a handler's function; false: the rulebook has none, and nothing is pushed. */
+bool ump__book_push_handler(lua_State *L, const struct ump_book *b, enum ump_handler h);
+struct ump_book *ump__book_at(lua_State *L); /* the book that a state belongs to */
+ump_time ump__book_now(const struct ump_book *b);
+
+/* ---- client_lua.c ---- */
+void ump__client_open(lua_State *L, struct ump_book *b); /* once per VM */
+void ump__client_push(lua_State *L, struct ump_book *b, struct ump_client *c);
+bool ump__client_here(lua_State *L, const struct ump_book *b, int index); /* the client at index has not gone */
+struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, const char *function);
+void ump__client_forget(struct ump_book *b, struct ump_client *c); /* the engine frees it */
+/* Packs client.data of every client of old into b, which has seen no client yet. Runs in old's VM and may raise. */
+void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b);
+
+/* ---- api_*.c: functions of host, each set into the table on top of the stack, with the book as upvalue ---- */
+struct ump_book *ump__book_of(lua_State *L); /* from the upvalue */
+void ump__api_open(lua_State *L, struct ump_book *b); /* api.c: the whole table; require "umpire" gives it */
+void ump__api_open_notify(lua_State *L, struct ump_book *b);
+void ump__api_open_time(lua_State *L, struct ump_book *b);
+void ump__api_open_thread(lua_State *L, struct ump_book *b);
+void ump__api_open_value(lua_State *L, struct ump_book *b);
+void ump__api_set(lua_State *L, struct ump_book *b, const char *name, lua_CFunction fn);
+int ump__api_wrong(lua_State *L, int arg, const char *function, const char *expected); /* raises "bad argument #1 to ..." */
+void ump__api_effect(lua_State *L, const struct ump_book *b, const char *function);    /* raises inside legal and save */
+int ump__api_failed(lua_State *L, const char *function, int err); /* an engine's refusal: raises, or pushes nil, message, code */
+bool ump__invalid_reason(lua_State *L, const struct ump_book *b, int index); /* host.invalid's result: pushes its reason */
+/* A timer for the value on top (function or coroutine), which is popped. Raises when there is no room. */
+uint64_t ump__timer_start(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every);
+/* Runs a micro-thread on top of the stack until it waits or ends. */
+void ump__thread_run(lua_State *L, struct ump_book *b, uint64_t id);
+
+/* ---- load.c, fields.c, globals.c ---- */
+struct ump_load {
+  const char *file;        /* in the VM's root folder: "arena.lua" */
+  struct ump_bytes saved;  /* for load(), packed; empty: load(nil) */
+  int64_t saved_version;
+  ump_time budget;
+  struct ump_buf *findings;/* what is wrong, a line each: "rules/arena.lua:12: ..." */
+};
+/* Runs the rulebook's files, checks what they are, takes the handlers and calls load(). False: findings says why; then the
+ * book is good for nothing but to be freed. What the rulebook asks for meanwhile is between the engine's begin and commit. */
+bool ump__book_load(struct ump_book *b, const struct ump_load *how);
+/* A path as the user gave it: the folder that is the VM's root, and the file in it. Both have their NUL. */
+void ump__load_split(const char *path, struct ump_buf *root, struct ump_buf *file);
+/* Adds "file:line: text" (line 0: "file: text"). */
+#if defined(__GNUC__)
+__attribute__((format(printf, 4, 5)))
+#endif
+void ump__found(struct ump_buf *findings, const char *file, int line, const char *format, ...);
+/* The table on top of the stack is what the rulebook returned: checks every field, and takes handlers and settings. main: stack
+ * index of the main chunk's function, or 0; shown: its file as messages call it. */
+void ump__fields_take(lua_State *L, struct ump_book *b, int main, const char *shown, struct ump_buf *findings);
+/* Names that are read and that nothing defines, in the main chunk's function at index main and in all files required. */
+void ump__globals_check(lua_State *L, struct ump_book *b, int main, const char *shown, struct ump_buf *findings);
+
+/* ---- scan.c: what a compiled file does with names, read from its bytecode ---- */
+struct ump_scan_name {
+  const char *name;
+  int line;
+  enum { UMP_SCAN_READS, UMP_SCAN_SETS, UMP_SCAN_FIELD } kind; /* global read, global set, t.name = ... */
+};
+typedef void ump_scan_fn(void *ctx, const struct ump_scan_name *n);
+/* The Lua function on top of the stack, with all that it contains. False: not a format we know (then nothing was told). */
+bool ump__scan(lua_State *L, const struct ump_mem *mem, ump_scan_fn *tell, void *ctx);
+
+/* The nearest of n words, if it is near enough to be meant; else NULL. */
+const char *ump__nearest(const char *word, const char *const *words, size_t n);
+
+#endif

@@ -1,0 +1,53 @@
+/* `umpire check`: a rulebook loaded as the host would, without an engine, and described. */
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "bindings/rules_state.h"
+
+static void describe_handlers(const struct ump_book *b, struct ump_buf *out) {
+  ump_buf_text(out, "handlers:");
+  int n = 0;
+  for (int h = 0; h < UMP_N_HANDLERS; h++) {
+    if (b->handlers[h] == LUA_NOREF) continue;
+    ump_buf_print(out, "%s %s", n++ ? "," : " ", ump__handler_names[h]);
+    if (h == UMP_H_LEGAL && b->n_legal) ump_buf_print(out, " (%u in order)", (unsigned)b->n_legal);
+  }
+  if (!n) ump_buf_text(out, "  none: every event is legal and does nothing");
+}
+
+static void describe_listen(const struct ump_book *b, struct ump_buf *out) {
+  const char *url = (const char *)b->listen.p;
+  ump_buf_text(out, "\nlisten:  ");
+  for (size_t i = 0; i < b->n_listen; i++, url += strlen(url) + 1) ump_buf_print(out, "%s %s", i ? "," : "", url);
+  if (!b->n_listen) ump_buf_text(out, " not said");
+}
+
+static void describe(const struct ump_book *b, const char *path, struct ump_buf *out) {
+  ump_buf_print(out, "%s is a good rulebook\n", path);
+  describe_handlers(b, out);
+  if (b->face.tick_rate > 0) ump_buf_print(out, "\ntick:      %g times a second", b->face.tick_rate);
+  describe_listen(b, out);
+  ump_buf_print(out, "\nversion:   %lld\nhash:      %016llx\nfiles:   ", (long long)b->version,
+                (unsigned long long)ump_vm_files_hash(b->vm));
+  for (size_t i = 0; i < ump_vm_n_files(b->vm); i++) ump_buf_print(out, "%s %s", i ? "," : "", ump_vm_file(b->vm, i));
+}
+
+bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report) {
+  struct ump_buf text = ump_buf(&ump_mem_libc, 1 << 20), root = ump_buf(&ump_mem_libc, 0), file = root;
+  struct ump_vm_cfg cfg = *vm;
+  char error[1024];
+  ump__load_split(path, &root, &file);
+  cfg.root = (const char *)root.p;
+  struct ump_load how = {.file = (const char *)file.p, .budget = UMP_S, .findings = &text};
+  struct ump_book *b = root.failed || file.failed ? NULL : ump__book_new(&cfg, NULL, error, sizeof error);
+  bool ok = b && ump__book_load(b, &how);
+  if (!b) ump_buf_print(&text, "%s: %s", path, root.failed || file.failed ? "out of memory" : error);
+  if (ok) describe(b, path, &text);
+  ump__book_free(b);
+  ump_buf_free(&root);
+  ump_buf_free(&file);
+  if (report) *report = (struct ump_report){0};
+  ump__report(report, ok, &text);
+  ump_buf_free(&text);
+  return ok;
+}

@@ -1,0 +1,119 @@
+/* Global names that are read and that nothing defines, with the line: a slip that Lua itself would tell only when a player
+ * happens to come by. A name counts as defined if the sandbox has it or any file of the rulebook sets it. */
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bindings/book.h"
+
+enum { FILE_MAX = 1 << 20, CANDIDATES = 512 };
+
+struct names {
+  lua_State *L;
+  struct ump_buf *findings;
+  int env, set, told;  /* stack: the sandbox's globals; names that files set; lines told */
+  const char *shown;   /* the file under way */
+  const char *candidates[CANDIDATES];
+  size_t n_candidates;
+};
+
+static void note_set(void *ctx, const struct ump_scan_name *n) {
+  struct names *g = ctx;
+  if (n->kind != UMP_SCAN_SETS) return;
+  lua_pushboolean(g->L, 1);
+  lua_setfield(g->L, g->set, n->name);
+}
+
+static bool defined(struct names *g, const char *name) {
+  lua_pushstring(g->L, name);
+  lua_pushvalue(g->L, -1);
+  bool known = lua_rawget(g->L, g->set) != LUA_TNIL;
+  lua_pop(g->L, 1);
+  known = lua_rawget(g->L, g->env) != LUA_TNIL || known;
+  lua_pop(g->L, 1);
+  return known;
+}
+
+/* True the first time it is asked about a place. */
+static bool first_time(struct names *g, const struct ump_scan_name *n) {
+  lua_pushfstring(g->L, "%s:%d:%s", g->shown, n->line, n->name);
+  lua_pushvalue(g->L, -1);
+  bool told = lua_rawget(g->L, g->told) != LUA_TNIL;
+  lua_pop(g->L, 1);
+  lua_pushboolean(g->L, 1);
+  lua_rawset(g->L, g->told);
+  return !told;
+}
+
+static void judge_read(void *ctx, const struct ump_scan_name *n) {
+  struct names *g = ctx;
+  if (n->kind != UMP_SCAN_READS || defined(g, n->name) || !first_time(g, n)) return;
+  const char *near = ump__nearest(n->name, g->candidates, g->n_candidates);
+  if (near)
+    ump__found(g->findings, g->shown, n->line, "undefined global '%s': did you mean '%s'?", n->name, near);
+  else if (strcmp(n->name, "host") == 0)
+    ump__found(g->findings, g->shown, n->line, "undefined global 'host': begin the file with local host = require \"umpire\"");
+  else
+    ump__found(g->findings, g->shown, n->line, "undefined global '%s'", n->name);
+}
+
+static void gather(struct names *g, int table) {
+  lua_State *L = g->L;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && g->n_candidates < CANDIDATES) g->candidates[g->n_candidates++] = lua_tostring(L, -2);
+}
+
+/* ---- files that were required ---- */
+
+/* Pushes a file as a function; false: it cannot be read or compiled any more, which its loader has told or will tell. */
+static bool push_compiled(lua_State *L, const char *path) {
+  FILE *file = fopen(path, "rb");
+  char *text = file ? malloc(FILE_MAX) : NULL;
+  size_t n = text ? fread(text, 1, FILE_MAX, file) : 0;
+  if (file) fclose(file);
+  bool ok = false;
+  if (text && lua_checkstack(L, 4)) {
+    char name[512];
+    snprintf(name, sizeof name, "@%s", strncmp(path, "./", 2) == 0 ? path + 2 : path);
+    ok = luaL_loadbufferx(L, text, n, name, "t") == LUA_OK; /* protected: does not raise */
+    if (!ok) lua_pop(L, 1);
+  }
+  free(text);
+  return ok;
+}
+
+static bool is_shipped(const struct ump_book *b, const char *path) {
+  size_t n = b->cfg.library ? strlen(b->cfg.library) : 0;
+  return n && strncmp(path, b->cfg.library, n) == 0 && path[n] == '/';
+}
+
+/* tell is given what each file does; the first of the files is the main one, whose function we have. */
+static void each_file(struct names *g, struct ump_book *b, int main, const char *shown, ump_scan_fn *tell) {
+  lua_State *L = g->L;
+  g->shown = shown;
+  lua_pushvalue(L, main);
+  ump__scan(L, b->mem, tell, g);
+  lua_pop(L, 1);
+  for (size_t i = 1; i < ump_vm_n_files(b->vm); i++) {
+    const char *path = ump_vm_file(b->vm, i);
+    if (is_shipped(b, path) || !push_compiled(L, path)) continue;
+    g->shown = strncmp(path, "./", 2) == 0 ? path + 2 : path;
+    ump__scan(L, b->mem, tell, g);
+    lua_pop(L, 1);
+  }
+}
+
+void ump__globals_check(lua_State *L, struct ump_book *b, int main, const char *shown, struct ump_buf *findings) {
+  struct names g = {.L = L, .findings = findings};
+  luaL_checkstack(L, 16, NULL);
+  ump_vm_push_env(L);
+  g.env = lua_gettop(L);
+  lua_newtable(L);
+  g.set = g.env + 1;
+  lua_newtable(L);
+  g.told = g.env + 2;
+  each_file(&g, b, main, shown, note_set);
+  gather(&g, g.env);
+  gather(&g, g.set);
+  each_file(&g, b, main, shown, judge_read);
+}
