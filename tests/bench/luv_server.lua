@@ -180,8 +180,8 @@ function methods.REGISTER(m, from)
   if not is_id(m.cuuid) then return end
   local client = clients[m.cuuid]
   if not client then
-    client = { ip = from.ip, port = from.port, waiting = {}, notified = {}, in_flight = 0, young = {}, old = {}, epoch = epoch,
-      data = {} }
+    client = { ip = from.ip, port = from.port, waiting = {}, notified = {}, in_flight = 0, young = {}, old = {},
+      epoch = epoch, data = {} }
     clients[m.cuuid] = client
     everyone[#everyone + 1] = client
     try_send(socket, '{"method": "OK REGISTER"}', from.ip, from.port)

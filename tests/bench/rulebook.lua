@@ -1,4 +1,4 @@
--- The benchmark's rules. Everyone stands on a field of 1000 x 1000 cells and moves one cell at a time, not through its walls;
+-- The benchmark's rules. Everyone stands on a field of 1000 x 1000 cells and moves one cell at a time, not through walls;
 -- a shout is told to everyone. legal looks at every field that it uses, execute changes the client's place.
 -- rules_plain.lua and node_server.mjs hold the same rules for the servers that umpire is compared with.
 local host = require "umpire"
