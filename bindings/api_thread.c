@@ -14,7 +14,7 @@ enum { LOWEST = 1000000 }; /* priority: about a quarter of an hour between slice
 /* The coroutine on top of L sleeps until a timer; pops it. Its id tells an expected waking from one that is out of date. */
 static void wake_after(lua_State *L, struct ump_book *b, const char *function, ump_time after) {
   lua_pushvalue(L, -1);
-  uint64_t id = ump__timer_start(L, b, function, after, 0);
+  uint64_t id = ump__book_timer(L, b, function, after, 0);
   lua_rawgeti(L, LUA_REGISTRYINDEX, b->threads);
   lua_insert(L, -2);
   lua_pushinteger(L, (lua_Integer)id);

@@ -16,7 +16,7 @@ static int host_now(lua_State *L) {
   return 1;
 }
 
-uint64_t ump__timer_start(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every) {
+uint64_t ump__book_timer(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every) {
   uint64_t id = 0;
   int err = 0;
   luaL_checkstack(L, 4, NULL);
@@ -47,7 +47,7 @@ static int start(lua_State *L, const char *function, bool again) {
   ump_time t = read_seconds(L, 1, function);
   if (!lua_isfunction(L, 2)) return ump__api_wrong(L, 2, function, "function");
   lua_settop(L, 2);
-  lua_pushinteger(L, (lua_Integer)ump__timer_start(L, b, function, t, again ? t : 0));
+  lua_pushinteger(L, (lua_Integer)ump__book_timer(L, b, function, t, again ? t : 0));
   return 1;
 }
 

@@ -85,7 +85,7 @@ void ump__api_effect(lua_State *L, const struct ump_book *b, const char *functio
 int ump__api_failed(lua_State *L, const char *function, int err); /* an engine's refusal: raises, or pushes nil, message, code */
 bool ump__invalid_reason(lua_State *L, const struct ump_book *b, int index); /* host.invalid's result: pushes its reason */
 /* A timer for the value on top (function or coroutine), which is popped. Raises when there is no room. */
-uint64_t ump__timer_start(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every);
+uint64_t ump__book_timer(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every);
 /* Runs a micro-thread on top of the stack until it waits or ends. */
 void ump__thread_run(lua_State *L, struct ump_book *b, uint64_t id);
 
