@@ -1,0 +1,155 @@
+/* Probes (wire E5) and moves (wire section 4): asking an address whether our client is there.
+ *
+ * A probe is a LEGAL under an unpredictable euuid. The original client knows no such event, changes nothing and confirms it. */
+#include "proto/neteria/internal.h"
+
+/* ---- one address: is it (still) there? ---- */
+
+static void turn(struct ump_neteria *n, struct nt_probe *p) {
+  struct nt_session *s = p->session;
+  p->turns++;
+  p->due = n->now + NT_PROBE;
+  nt_rearm(&n->probes, &p->at);
+  if (nt_trusted(s) || s->credit >= NT_PROBE_BYTES) ump__nt_probe_out(n, s, &p->id);
+}
+
+void ump__nt_probe(struct ump_neteria *n, struct nt_session *s) {
+  if (s->probe) return;
+  struct nt_probe *p = ump_zalloc(n->mem, sizeof *p);
+  if (!p) {
+    nt_count(n, NT_no_memory);
+    return;
+  }
+  p->session = s, p->first = n->now, p->id = ump_uuid_v4(n->rng);
+  s->probe = p;
+  n->n_probes++;
+  turn(n, p);
+}
+
+void ump__nt_probe_end(struct ump_neteria *n, struct nt_session *s) {
+  struct nt_probe *p = s->probe;
+  if (!p) return;
+  s->probe = NULL;
+  ump_list_remove(&p->at);
+  ump_free(n->mem, p, sizeof *p);
+  n->n_probes--;
+}
+
+bool ump__nt_probe_echo(struct ump_neteria *n, struct nt_session *s, const struct ump_uuid *id) {
+  bool ours = (s->probe && ump_uuid_equal(&s->probe->id, id)) || (s->move && ump_uuid_equal(&s->move->old_id, id));
+  if (ours) nt_count(n, NT_probe_echoes);
+  return ours;
+}
+
+/* Half a second without an echo. */
+static void unanswered(struct ump_neteria *n, struct nt_probe *p) {
+  struct nt_session *s = p->session;
+  if (!nt_trusted(s) && p->turns >= NT_PROBES_SILENT) s->ripe = true;
+  if (p->turns == NT_SENDS) ump__nt_silence(n, s, p->first);
+  if (p->turns < NT_PROBES) {
+    turn(n, p);
+    return;
+  }
+  ump__nt_probe_end(n, s);
+  if (s->state == NT_PROVEN && !ump_list_linked(&s->timer)) ump__nt_arm(n, s, &n->idle);
+}
+
+/* ---- two addresses: whose is the session? ---- */
+
+static ump_time patience(const struct nt_move *m) {
+  return ump_addr_same_ip(&m->to, &m->session->addr) ? NT_MOVE : NT_MOVE_IP;
+}
+
+static int64_t probe_cost(const struct nt_move *m) {
+  return m->deflated ? 2 * NT_PROBE_BYTES : NT_PROBE_BYTES; /* zlib's and base64's overhead on a random UUID stay below that */
+}
+
+static void probe_both(struct ump_neteria *n, struct nt_move *m) {
+  m->turns++;
+  m->due = n->now + NT_PROBE;
+  nt_rearm(&n->moves, &m->at);
+  if (m->old_sent < NT_PROBES) m->old_sent++, ump__nt_probe_out(n, m->session, &m->old_id);
+  if (m->echoed || m->new_sent >= NT_PROBES || m->credit < probe_cost(m)) return;
+  m->new_sent++, m->credit -= probe_cost(m);
+  ump__nt_probe_to(n, &m->to, m->deflated, &m->new_id);
+}
+
+static void begin(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, int64_t credit) {
+  struct nt_move *m = ump_zalloc(n->mem, sizeof *m);
+  if (!m) {
+    nt_count(n, NT_no_memory);
+    return;
+  }
+  nt_count(n, NT_moves_tried);
+  m->session = s, m->first = n->now, m->to = *r->from;
+  m->credit = credit, m->deflated = r->deflated;
+  m->old_id = ump_uuid_v4(n->rng), m->new_id = ump_uuid_v4(n->rng);
+  s->move = m;
+  n->n_probes++;
+  probe_both(n, m);
+}
+
+void ump__nt_move_hint(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, bool replied) {
+  int64_t credit = (int64_t)(replied ? 2 * r->n : 3 * r->n); /* the reply is at most as long as the request */
+  struct nt_move *m = s->move;
+  if (m && ump_addr_equal(&m->to, r->from)) {
+    m->credit += credit, m->deflated = r->deflated;
+    return;
+  }
+  if (m && (m->echoed || m->turns <= NT_PROBES_SILENT)) return; /* one at a time; who does not answer makes room */
+  ump__nt_move_end(n, s);
+  begin(n, s, r, credit);
+}
+
+bool ump__nt_move_echo(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, const struct ump_uuid *id) {
+  struct nt_move *m = s->move;
+  if (!m || !ump_addr_equal(&m->to, r->from) || !ump_uuid_equal(&m->new_id, id)) return false;
+  nt_count(n, NT_probe_echoes);
+  return m->echoed = true;
+}
+
+void ump__nt_move_end(struct ump_neteria *n, struct nt_session *s) {
+  struct nt_move *m = s->move;
+  if (!m) return;
+  s->move = NULL;
+  ump_list_remove(&m->at);
+  ump_free(n->mem, m, sizeof *m);
+  n->n_probes--;
+}
+
+/* The old address was silent all the time (a datagram from there ends the move), the new one echoed. */
+static void move(struct ump_neteria *n, struct nt_session *s) {
+  struct ump_addr to = s->move->to;
+  bool deflated = s->move->deflated;
+  ump__nt_move_end(n, s);
+  if (ump_tally_add(&n->tally, &to, n->per_address + ump_addr_same_ip(&to, &s->addr))) return;
+  ump_tally_sub(&n->tally, &s->addr);
+  nt_count(n, NT_moved);
+  ump_log_text(n->log, UMP_INFO, "moved", &to, "a session moved here, its old address being silent");
+  s->addr = to, s->deflated = deflated;
+  ump__nt_moved(n, s);
+}
+
+static void step(struct ump_neteria *n, struct nt_move *m) {
+  ump_time waited = n->now - m->first;
+  if (m->echoed && m->turns >= NT_PROBES_SILENT && waited >= patience(m)) {
+    move(n, m->session);
+  } else if (waited >= patience(m) + NT_RESEND) { /* a late echo may still come of the client's next repeat */
+    ump__nt_move_end(n, m->session);
+  } else {
+    probe_both(n, m);
+  }
+}
+
+void ump__nt_expire_probes(struct ump_neteria *n) {
+  while (!ump_list_empty(&n->probes)) {
+    struct nt_probe *p = UMP_CONTAINER(n->probes.next, struct nt_probe, at);
+    if (p->due > n->now) break;
+    unanswered(n, p);
+  }
+  while (!ump_list_empty(&n->moves)) {
+    struct nt_move *m = UMP_CONTAINER(n->moves.next, struct nt_move, at);
+    if (m->due > n->now) break;
+    step(n, m);
+  }
+}
