@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct quiet { /* one place that suppressed records in this second */
 
 struct ump_logger {
   struct ump_logger_cfg cfg;
+  pthread_mutex_t lock; /* the watchdog's thread writes its last words here, too */
   struct place places[PLACES];
   struct quiet quiet[TOLD];
   size_t n_quiet;
@@ -182,7 +184,7 @@ static bool within_limits(struct ump_logger *l, const struct ump_log_line *line)
   return true;
 }
 
-void ump_logger_tick(struct ump_logger *l, ump_time now) {
+static void next_second(struct ump_logger *l, ump_time now) {
   uint32_t second = (uint32_t)(now / UMP_S);
   if (second == l->second) return;
   l->second = second;
@@ -190,15 +192,31 @@ void ump_logger_tick(struct ump_logger *l, ump_time now) {
   tell_suppressed(l);
 }
 
+void ump_logger_tick(struct ump_logger *l, ump_time now) {
+  pthread_mutex_lock(&l->lock);
+  next_second(l, now);
+  pthread_mutex_unlock(&l->lock);
+}
+
 ump_time ump_logger_deadline(const struct ump_logger *l) {
   return l->n_quiet || l->others || l->unread ? ((ump_time)l->second + 1) * UMP_S : UMP_NEVER;
 }
 
+/* Waits 0.1 s at most: the watchdog must get to its abort even when the loop's thread is stuck in a write of its own. */
+static bool locked(struct ump_logger *l) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += 100000000;
+  if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+  return pthread_mutex_timedlock(&l->lock, &until) == 0;
+}
+
 static void limited(void *ctx, const struct ump_log_line *line) {
   struct ump_logger *l = ctx;
-  if (line->level < l->cfg.level) return;
-  ump_logger_tick(l, l->cfg.now());
+  if (line->level < l->cfg.level || !locked(l)) return;
+  next_second(l, l->cfg.now());
   if (within_limits(l, line)) record(l, line, false);
+  pthread_mutex_unlock(&l->lock);
 }
 
 /* ---- doors ---- */
@@ -212,7 +230,9 @@ void ump_logger_say(struct ump_logger *l, enum ump_level level, const char *caus
   va_end(args);
   if (n < 0) return;
   size_t len = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+  pthread_mutex_lock(&l->lock);
   record(l, &(struct ump_log_line){level, cause, NULL, ump_bytes(text, len)}, true);
+  pthread_mutex_unlock(&l->lock);
 }
 
 struct ump_log ump_logger_log(struct ump_logger *l) { return (struct ump_log){limited, l}; }
@@ -223,6 +243,7 @@ struct ump_logger *ump_logger_new(const struct ump_logger_cfg *cfg) {
   l->cfg = *cfg;
   if (!l->cfg.now) l->cfg.now = monotonic;
   l->second = (uint32_t)(l->cfg.now() / UMP_S);
+  pthread_mutex_init(&l->lock, NULL);
   return l;
 }
 
@@ -234,5 +255,6 @@ void ump_logger_set(struct ump_logger *l, enum ump_log_format format, enum ump_l
 void ump_logger_free(struct ump_logger *l) {
   if (!l) return;
   tell_suppressed(l);
+  pthread_mutex_destroy(&l->lock);
   free(l);
 }
