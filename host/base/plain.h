@@ -17,6 +17,7 @@
 enum ump_plain_tag {
   UMP_PLAIN_NIL, UMP_PLAIN_NULL, UMP_PLAIN_FALSE, UMP_PLAIN_TRUE, UMP_PLAIN_INT, UMP_PLAIN_FLOAT,
   UMP_PLAIN_STRING, UMP_PLAIN_ARRAY, UMP_PLAIN_MAP, UMP_PLAIN_MIXED,
+  UMP_PLAIN_TUPLE, /* an array; a tag of its own for the one wire that tells them apart (wire/pymmorpg) */
 };
 
 void ump_plain_put_tag(struct ump_writer *w, enum ump_plain_tag tag); /* nil, null, false, true */
@@ -24,6 +25,7 @@ void ump_plain_put_int(struct ump_writer *w, int64_t v);
 void ump_plain_put_float(struct ump_writer *w, double v);
 void ump_plain_put_string(struct ump_writer *w, struct ump_bytes s);
 void ump_plain_put_array(struct ump_writer *w, uint32_t count);
+void ump_plain_put_tuple(struct ump_writer *w, uint32_t count);
 void ump_plain_put_map(struct ump_writer *w, uint32_t count);
 void ump_plain_put_mixed(struct ump_writer *w, uint32_t count); /* of the array part; put_map comes after its values */
 
