@@ -20,11 +20,13 @@ static void write_group(struct ump_writer *w, unsigned group) {
   for (int shift = 12, shown = 0; shift >= 0; shift -= 4) {
     unsigned digit = group >> shift & 15;
     shown |= digit || shift == 0; /* no leading zeroes */
-    if (shown) ump_write_u8(w, (uint8_t)"0123456789abcdef"[digit]);
+    if (shown) ump_write_u8(w, (uint8_t) "0123456789abcdef"[digit]);
   }
 }
 
-static unsigned group_at(const uint8_t ip[16], size_t i) { return (unsigned)ip[2 * i] << 8 | ip[2 * i + 1]; }
+static unsigned group_at(const uint8_t ip[16], size_t i) {
+  return (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
+}
 
 /* The longest run of zero groups, the first of equals; a single one is not shortened (RFC 5952, 4.2). */
 static size_t longest_zeroes(const uint8_t ip[16], size_t *start) {
@@ -57,9 +59,12 @@ static size_t terminate(struct ump_writer *w) {
 }
 
 static void write_ip(struct ump_writer *w, const struct ump_addr *a) {
-  if (a->family == 4) write_v4(w, a->ip);
-  else if (a->family == 6) write_v6(w, a);
-  else ump_write_text(w, "nobody");
+  if (a->family == 4)
+    write_v4(w, a->ip);
+  else if (a->family == 6)
+    write_v6(w, a);
+  else
+    ump_write_text(w, "nobody");
 }
 
 size_t ump_addr_print_ip(const struct ump_addr *a, char out[UMP_ADDR_TEXT]) {

@@ -28,13 +28,27 @@ static uint64_t take_le(struct ump_reader *r, size_t n) {
   return v;
 }
 
-uint8_t ump_read_u8(struct ump_reader *r) { return (uint8_t)take_be(r, 1); }
-uint16_t ump_read_u16be(struct ump_reader *r) { return (uint16_t)take_be(r, 2); }
-uint32_t ump_read_u32be(struct ump_reader *r) { return (uint32_t)take_be(r, 4); }
-uint64_t ump_read_u64be(struct ump_reader *r) { return take_be(r, 8); }
-uint16_t ump_read_u16le(struct ump_reader *r) { return (uint16_t)take_le(r, 2); }
-uint32_t ump_read_u32le(struct ump_reader *r) { return (uint32_t)take_le(r, 4); }
-uint64_t ump_read_u64le(struct ump_reader *r) { return take_le(r, 8); }
+uint8_t ump_read_u8(struct ump_reader *r) {
+  return (uint8_t)take_be(r, 1);
+}
+uint16_t ump_read_u16be(struct ump_reader *r) {
+  return (uint16_t)take_be(r, 2);
+}
+uint32_t ump_read_u32be(struct ump_reader *r) {
+  return (uint32_t)take_be(r, 4);
+}
+uint64_t ump_read_u64be(struct ump_reader *r) {
+  return take_be(r, 8);
+}
+uint16_t ump_read_u16le(struct ump_reader *r) {
+  return (uint16_t)take_le(r, 2);
+}
+uint32_t ump_read_u32le(struct ump_reader *r) {
+  return (uint32_t)take_le(r, 4);
+}
+uint64_t ump_read_u64le(struct ump_reader *r) {
+  return take_le(r, 8);
+}
 
 struct ump_bytes ump_read_bytes(struct ump_reader *r, size_t n) {
   if (n == 0) return ump_bytes(r->p, 0);
@@ -63,13 +77,27 @@ static void put_le(struct ump_writer *w, uint64_t v, size_t n) {
   for (size_t i = 0; p && i < n; i++, v >>= 8) p[i] = (uint8_t)v;
 }
 
-void ump_write_u8(struct ump_writer *w, uint8_t v) { put_be(w, v, 1); }
-void ump_write_u16be(struct ump_writer *w, uint16_t v) { put_be(w, v, 2); }
-void ump_write_u32be(struct ump_writer *w, uint32_t v) { put_be(w, v, 4); }
-void ump_write_u64be(struct ump_writer *w, uint64_t v) { put_be(w, v, 8); }
-void ump_write_u16le(struct ump_writer *w, uint16_t v) { put_le(w, v, 2); }
-void ump_write_u32le(struct ump_writer *w, uint32_t v) { put_le(w, v, 4); }
-void ump_write_u64le(struct ump_writer *w, uint64_t v) { put_le(w, v, 8); }
+void ump_write_u8(struct ump_writer *w, uint8_t v) {
+  put_be(w, v, 1);
+}
+void ump_write_u16be(struct ump_writer *w, uint16_t v) {
+  put_be(w, v, 2);
+}
+void ump_write_u32be(struct ump_writer *w, uint32_t v) {
+  put_be(w, v, 4);
+}
+void ump_write_u64be(struct ump_writer *w, uint64_t v) {
+  put_be(w, v, 8);
+}
+void ump_write_u16le(struct ump_writer *w, uint16_t v) {
+  put_le(w, v, 2);
+}
+void ump_write_u32le(struct ump_writer *w, uint32_t v) {
+  put_le(w, v, 4);
+}
+void ump_write_u64le(struct ump_writer *w, uint64_t v) {
+  put_le(w, v, 8);
+}
 
 void ump_write_bytes(struct ump_writer *w, struct ump_bytes b) {
   if (b.n == 0) return; /* memcpy wants an address, an empty slice may have none */
@@ -77,7 +105,9 @@ void ump_write_bytes(struct ump_writer *w, struct ump_bytes b) {
   if (p) memcpy(p, b.p, b.n);
 }
 
-void ump_write_text(struct ump_writer *w, const char *s) { ump_write_bytes(w, ump_text(s)); }
+void ump_write_text(struct ump_writer *w, const char *s) {
+  ump_write_bytes(w, ump_text(s));
+}
 
 void ump_write_decimal(struct ump_writer *w, int64_t v) {
   uint8_t digits[20]; /* -9223372036854775808 */
@@ -89,8 +119,8 @@ void ump_write_decimal(struct ump_writer *w, int64_t v) {
   ump_write_bytes(w, ump_bytes(digits + at, sizeof digits - at));
 }
 
-/* RFC 3629, section 4. Only the first continuation byte has narrower bounds; they keep out overlong forms, surrogates and
- * what lies beyond U+10FFFF. */
+/* RFC 3629, section 4. Only the first continuation byte has narrower bounds; they keep out overlong forms, surrogates
+ * and what lies beyond U+10FFFF. */
 size_t ump_utf8_sequence(const uint8_t *p, size_t left) {
   uint8_t lead = p[0], low = 0x80, high = 0xBF;
   size_t n = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;

@@ -6,7 +6,9 @@ struct sip {
   uint64_t v0, v1, v2, v3;
 };
 
-static inline uint64_t rotl(uint64_t v, int n) { return v << n | v >> (64 - n); }
+static inline uint64_t rotl(uint64_t v, int n) {
+  return v << n | v >> (64 - n);
+}
 
 /* The compiler makes one load of it on little endian machines. */
 static inline uint64_t load(const uint8_t *p) {

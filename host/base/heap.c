@@ -7,7 +7,9 @@
 
 enum { FIRST_CAP = 16 };
 
-void ump_heap_init(struct ump_heap *h, const struct ump_mem *mem) { *h = (struct ump_heap){.mem = mem}; }
+void ump_heap_init(struct ump_heap *h, const struct ump_mem *mem) {
+  *h = (struct ump_heap){.mem = mem};
+}
 
 void ump_heap_deinit(struct ump_heap *h) {
   for (size_t i = 0; i < h->n; i++) h->nodes[i]->place = 0;
@@ -41,8 +43,10 @@ static void sink(struct ump_heap *h, size_t i, struct ump_heap_node *node) {
 }
 
 static void settle(struct ump_heap *h, size_t i, struct ump_heap_node *node) {
-  if (i > 0 && before(node, h->nodes[(i - 1) / 2])) rise(h, i, node);
-  else sink(h, i, node);
+  if (i > 0 && before(node, h->nodes[(i - 1) / 2]))
+    rise(h, i, node);
+  else
+    sink(h, i, node);
 }
 
 static int grow(struct ump_heap *h) {
@@ -76,7 +80,9 @@ void ump_heap_remove(struct ump_heap *h, struct ump_heap_node *node) {
   node->place = 0;
 }
 
-struct ump_heap_node *ump_heap_first(const struct ump_heap *h) { return h->n ? h->nodes[0] : NULL; }
+struct ump_heap_node *ump_heap_first(const struct ump_heap *h) {
+  return h->n ? h->nodes[0] : NULL;
+}
 
 struct ump_heap_node *ump_heap_pop_due(struct ump_heap *h, ump_time now) {
   if (!h->n || h->nodes[0]->at > now) return NULL;

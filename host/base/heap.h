@@ -36,7 +36,11 @@ void ump_heap_remove(struct ump_heap *h, struct ump_heap_node *node); /* a node 
 
 struct ump_heap_node *ump_heap_first(const struct ump_heap *h);           /* the earliest, stays in; NULL: empty */
 struct ump_heap_node *ump_heap_pop_due(struct ump_heap *h, ump_time now); /* takes out one with at <= now; NULL: none */
-static inline bool ump_heap_linked(const struct ump_heap_node *n) { return n->place != 0; }
-static inline ump_time ump_heap_deadline(const struct ump_heap *h) { return h->n ? h->nodes[0]->at : UMP_NEVER; }
+static inline bool ump_heap_linked(const struct ump_heap_node *n) {
+  return n->place != 0;
+}
+static inline ump_time ump_heap_deadline(const struct ump_heap *h) {
+  return h->n ? h->nodes[0]->at : UMP_NEVER;
+}
 
 #endif

@@ -6,14 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *ump_alloc(const struct ump_mem *m, size_t n) { return m->resize(m->ctx, NULL, 0, n); }
+void *ump_alloc(const struct ump_mem *m, size_t n) {
+  return m->resize(m->ctx, NULL, 0, n);
+}
 
 void *ump_zalloc(const struct ump_mem *m, size_t n) {
   void *p = ump_alloc(m, n);
   return p ? memset(p, 0, n) : NULL;
 }
 
-void *ump_realloc(const struct ump_mem *m, void *p, size_t old_n, size_t n) { return m->resize(m->ctx, p, old_n, n); }
+void *ump_realloc(const struct ump_mem *m, void *p, size_t old_n, size_t n) {
+  return m->resize(m->ctx, p, old_n, n);
+}
 
 void ump_free(const struct ump_mem *m, void *p, size_t n) {
   if (p) m->resize(m->ctx, p, n, 0);

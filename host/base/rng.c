@@ -22,9 +22,13 @@ uint64_t ump_rng_below(const struct ump_rng *r, uint64_t n) {
   return v % n;
 }
 
-double ump_rng_unit(const struct ump_rng *r) { return (double)(ump_rng_u64(r) >> 11) * 0x1p-53; }
+double ump_rng_unit(const struct ump_rng *r) {
+  return (double)(ump_rng_u64(r) >> 11) * 0x1p-53;
+}
 
-static uint64_t rotl(uint64_t v, int n) { return v << n | v >> (64 - n); }
+static uint64_t rotl(uint64_t v, int n) {
+  return v << n | v >> (64 - n);
+}
 
 /* splitmix64 (Steele, Lea, Flood 2014); xoshiro's authors name it for seeding: it never yields four zeroes. */
 void ump_rng_seed(struct ump_rng_seeded *s, uint64_t seed) {
@@ -56,4 +60,6 @@ static void fill(void *ctx, void *out, size_t n) {
   }
 }
 
-struct ump_rng ump_rng_of(struct ump_rng_seeded *s) { return (struct ump_rng){fill, s}; }
+struct ump_rng ump_rng_of(struct ump_rng_seeded *s) {
+  return (struct ump_rng){fill, s};
+}

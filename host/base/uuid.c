@@ -10,7 +10,9 @@ struct ump_uuid ump_uuid_v4(const struct ump_rng *r) {
 }
 
 /* Where the text has a hyphen instead of a digit. */
-static bool hyphen_at(size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
+static bool hyphen_at(size_t i) {
+  return i == 8 || i == 13 || i == 18 || i == 23;
+}
 
 void ump_uuid_print(const struct ump_uuid *u, char out[UMP_UUID_TEXT]) {
   static const char digits[] = "0123456789abcdef";
@@ -40,7 +42,9 @@ bool ump_uuid_parse(struct ump_bytes text, struct ump_uuid *out) {
   return true;
 }
 
-bool ump_uuid_equal(const struct ump_uuid *a, const struct ump_uuid *b) { return memcmp(a->b, b->b, sizeof a->b) == 0; }
+bool ump_uuid_equal(const struct ump_uuid *a, const struct ump_uuid *b) {
+  return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
 
 bool ump_uuid_v1_time(struct ump_bytes text, uint64_t *t_100ns) {
   struct ump_uuid u;

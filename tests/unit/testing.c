@@ -39,8 +39,10 @@ static void *resize(void *ctx, void *p, size_t old_n, size_t n) {
   if (!q) fail_msg("the test machine has no memory for %zu bytes", n);
   memcpy(q, &n, sizeof n);
   memset(q + PREFIX, 0xA5, n); /* nobody may count on zeroes from uninitialised memory */
-  if (p) memcpy(q + PREFIX, p, n < old_n ? n : old_n), free((char *)p - PREFIX);
-  else m->blocks++;
+  if (p)
+    memcpy(q + PREFIX, p, n < old_n ? n : old_n), free((char *)p - PREFIX);
+  else
+    m->blocks++;
   account(m, old_n, n);
   return q + PREFIX;
 }

@@ -1,4 +1,5 @@
-/* What unit tests share: memory that keeps exact accounts and can run out on demand, a log that remembers, chance from a seed.
+/* What unit tests share: memory that keeps exact accounts and can run out on demand, a log that remembers, chance from
+ * a seed.
  *
  *   struct testing_mem mem;
  *   testing_mem_init(&mem);
@@ -28,7 +29,7 @@
 
 /* An allocator that knows the size of each block and stops the test when it is freed or resized with another size. */
 struct testing_mem {
-  struct ump_mem mem; /* hand out its address; valid while this struct stays where it is */
+  struct ump_mem mem;   /* hand out its address; valid while this struct stays where it is */
   size_t bytes, blocks; /* alive now, as the caller asked for them */
   size_t peak;          /* the most bytes alive at once */
   size_t allocations;   /* calls that asked for memory: new blocks and growth; shrinking and freeing never fail */
@@ -43,16 +44,16 @@ void testing_mem_assert_empty(const struct testing_mem *m);
 
 /* A log sink that keeps the last TESTING_LOG_LINES lines, each cut at TESTING_LOG_TEXT - 1 bytes. */
 #define TESTING_LOG_LINES 64
-#define TESTING_LOG_TEXT 512
+#define TESTING_LOG_TEXT  512
 struct testing_log_line {
   enum ump_level level;
   const char *cause;
-  struct ump_addr from; /* family 0 when the line was about nobody */
+  struct ump_addr from;        /* family 0 when the line was about nobody */
   char text[TESTING_LOG_TEXT]; /* NUL-terminated */
 };
 struct testing_log {
-  struct ump_log log; /* hand out its address */
-  size_t n;           /* lines written in all */
+  struct ump_log log;                               /* hand out its address */
+  size_t n;                                         /* lines written in all */
   struct testing_log_line lines[TESTING_LOG_LINES]; /* line i of all is lines[i % TESTING_LOG_LINES] */
 };
 void testing_log_init(struct testing_log *l);
@@ -66,8 +67,8 @@ struct testing_rng {
 };
 void testing_rng_init(struct testing_rng *r, uint64_t seed);
 
-/* A whole file of the test tree ("vectors/neteria.vectors.json"), NUL-terminated, *n without the NUL; fails the test when it
- * is not there. The caller frees it with free(). */
+/* A whole file of the test tree ("vectors/neteria.vectors.json"), NUL-terminated, *n without the NUL; fails the test
+ * when it is not there. The caller frees it with free(). */
 char *testing_read_file(const char *path, size_t *n);
 
 #endif
