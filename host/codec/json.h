@@ -49,9 +49,11 @@ struct ump_json_slot {
 struct ump_json_error {
   const char *why;
   size_t offset;
+  bool beyond; /* a bound of ours, where other decoders go on: NaN, Infinity, 1e999, a lone surrogate, a doubled key, a NUL
+                  in a key, too deep, too many values. false: no JSON at all, up to there */
 };
 
-/* Checks a whole text. 0, or UMP_EMALFORMED with *error (may be NULL) filled in. */
+/* Checks a whole text. 0, or UMP_EMALFORMED with *error (may be NULL) filled in and top->type NONE. */
 int ump_json_check(struct ump_bytes text, struct ump_json_value *top, struct ump_json_error *error);
 
 /* Checks a whole text that must be an object and fills the slots; other members are checked and passed over. A key written

@@ -1,5 +1,5 @@
-/* JSON numbers: the grammar, and what a decoder will have to take care of, without decoding them. Only a number near the
- * edge of what a double can tell apart is handed to strtod. */
+/* JSON numbers: the grammar, and what a decoder will have to take care of, without decoding them. Only a number near
+ * the edge of what a double can tell apart is handed to strtod. */
 #include <float.h>
 #include <stdlib.h>
 
@@ -18,7 +18,9 @@ struct number {
   int64_t exponent;                           /* as written, but at most 10^18 in size */
 };
 
-static bool digit(const uint8_t *p, const uint8_t *end) { return p < end && *p >= '0' && *p <= '9'; }
+static bool digit(const uint8_t *p, const uint8_t *end) {
+  return p < end && *p >= '0' && *p <= '9';
+}
 
 /* Integers: at most 19 digits are looked at, and 19 digits fit 64 bits unsigned. */
 static unsigned integer_kind(const uint8_t *p, size_t n, bool negative) {
@@ -105,7 +107,7 @@ static const uint8_t *float_rest(struct number *x, const uint8_t *p, const uint8
     if (p[-1] < '0' || p[-1] > '9') return ump__json_refuse(f, p - 1, "a number with no digit in its exponent");
   }
   *holds = float_kind(x);
-  return *holds ? p : ump__json_refuse(f, start, "a number too large for a double");
+  return *holds ? p : ump__json_beyond(f, start, "a number too large for a double");
 }
 
 const uint8_t *ump__json_number(const uint8_t *p, const uint8_t *end, unsigned *holds, struct ump__json_fault *f) {

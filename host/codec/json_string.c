@@ -19,44 +19,51 @@ static int32_t hex4(const uint8_t *p, const uint8_t *end) {
   return v;
 }
 
-static bool high_surrogate(int32_t v) { return v >= 0xD800 && v <= 0xDBFF; }
-static bool low_surrogate(int32_t v) { return v >= 0xDC00 && v <= 0xDFFF; }
+static bool high_surrogate(int32_t v) {
+  return v >= 0xD800 && v <= 0xDBFF;
+}
+static bool low_surrogate(int32_t v) {
+  return v >= 0xDC00 && v <= 0xDFFF;
+}
 
 /* p is behind "\u". */
 static const uint8_t *unicode_escape(struct ump__json_string *s, const uint8_t *p, const uint8_t *end,
                                      struct ump__json_fault *f) {
   int32_t v = hex4(p, end);
   if (v < 0) return ump__json_refuse(f, p, "\\u without four hex digits");
-  if (low_surrogate(v)) return ump__json_refuse(f, p, "a lone low surrogate");
+  if (low_surrogate(v)) return ump__json_beyond(f, p, "a lone low surrogate");
   if (v == 0) s->nul = true;
   if (!high_surrogate(v)) return p + 4;
   bool pair = end - p >= 10 && p[4] == '\\' && p[5] == 'u' && low_surrogate(hex4(p + 6, end));
-  return pair ? p + 10 : ump__json_refuse(f, p, "a lone high surrogate");
+  return pair ? p + 10 : ump__json_beyond(f, p, "a lone high surrogate");
 }
 
 /* p is at the backslash. */
-static const uint8_t *escape(struct ump__json_string *s, const uint8_t *p, const uint8_t *end, struct ump__json_fault *f) {
+static const uint8_t *escape(struct ump__json_string *s, const uint8_t *p, const uint8_t *end,
+                             struct ump__json_fault *f) {
   s->escaped = true;
   if (end - p < 2) return ump__json_refuse(f, end, "the text ends inside a string");
   if (p[1] == 'u') return unicode_escape(s, p + 2, end, f);
   return p[1] && strchr("\"\\/bfnrt", p[1]) ? p + 2 : ump__json_refuse(f, p, "an unknown escape");
 }
 
-const uint8_t *ump__json_string_rest(struct ump__json_string *s, const uint8_t *p, const uint8_t *end,
+const uint8_t *ump__json_string_rest(struct ump__json_string *s, const uint8_t *p, const uint8_t *q, const uint8_t *end,
                                      struct ump__json_fault *f) {
-  for (; p; p = p ? ump__json_plain(p, end) : NULL) {
-    if (p == end) return ump__json_refuse(f, end, "the text ends inside a string");
-    if (*p == '"') {
-      s->n = (size_t)(p - s->p);
-      return p + 1;
+  *s = (struct ump__json_string){p, 0, false, false};
+  while (q) {
+    q = ump__json_plain(q, end);
+    if (q == end) return ump__json_refuse(f, end, "the text ends inside a string");
+    if (*q == '"') {
+      s->n = (size_t)(q - p);
+      return q + 1;
     }
-    if (*p == '\\') {
-      p = escape(s, p, end, f);
-    } else if (*p < 0x20) {
-      return ump__json_refuse(f, p, "a control character inside a string");
+    if (*q == '\\') {
+      q = escape(s, q, end, f);
+    } else if (*q < 0x20) {
+      q = ump__json_refuse(f, q, "a control character inside a string");
     } else {
-      size_t n = ump_utf8_sequence(p, (size_t)(end - p));
-      p = n ? p + n : ump__json_refuse(f, p, "invalid UTF-8");
+      size_t n = ump_utf8_sequence(q, (size_t)(end - q));
+      q = n ? q + n : ump__json_refuse(f, q, "invalid UTF-8");
     }
   }
   return NULL;
@@ -90,8 +97,8 @@ size_t ump__json_decode(struct ump__json_cursor *c, uint8_t out[4]) {
     }
     return encode_utf8(v, out);
   }
-  static const uint8_t meant[128] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b',
-                                     ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+  static const uint8_t meant[128] = {
+      ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
   out[0] = meant[kind & 0x7F];
   return 1;
 }
@@ -123,8 +130,10 @@ static size_t write_special(struct ump_writer *w, const uint8_t *p, const uint8_
     return 1;
   }
   size_t n = ump_utf8_sequence(p, (size_t)(end - p));
-  if (n) ump_write_bytes(w, ump_bytes(p, n));
-  else ump_write_text(w, "\xEF\xBF\xBD"); /* U+FFFD, one for each byte that begins nothing */
+  if (n)
+    ump_write_bytes(w, ump_bytes(p, n));
+  else
+    ump_write_text(w, "\xEF\xBF\xBD"); /* U+FFFD, one for each byte that begins nothing */
   return n ? n : 1;
 }
 
