@@ -386,6 +386,7 @@ describe("a world", function()
 
   it("counts", function()
     world:connect():event "hello"
+    world:settle()
     local counters = world:counters()
     assert.is_true(counters["network.sent"] >= 5)
     assert.is_true(counters["network.delivered"] >= 5)
