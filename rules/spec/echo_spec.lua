@@ -1,0 +1,20 @@
+local sim = require "umpire.sim"
+
+describe("echo", function()
+  it("sends back whatever comes", function()
+    local world = sim.run "rules/echo.lua"
+    local ann, bob = world:connect(), world:connect()
+    assert.is_true(ann:event("hello", { 1, 2 }).legal)
+    assert.is_true(ann:event({ 1, { deep = true } }).legal)
+    assert.is_true(ann:event("word").legal)
+    world:settle()
+    local got = ann:received()
+    assert.equal("hello", got[1].name)
+    assert.same({ 1, 2 }, got[1].data)
+    assert.same({ 1, { deep = true } }, got[2].data)
+    assert.equal("word", got[3].name)
+    assert.same({}, bob:received())
+    world:close()
+    assert.equal(0, sim.open_objects())
+  end)
+end)
