@@ -269,12 +269,8 @@ describe("a rule of the arena that changes", function()
     local x, y = screen:place()
     local row = screen.map[y]
     local walled = row:sub(1, x - 1) .. "#" .. row:sub(x + 1)
-    local start, stop, n = 1, nil, 0
-    repeat -- the y-th row of MAP
-      start, stop = text:find('\n  "[#.]+",', start)
-      n = n + 1
-      if n < y then start = stop end
-    until n == y
+    local start, stop = 1, 1
+    for _ = 1, y do start, stop = text:find('\n  "[#.]+",', stop) end -- the y-th row of MAP
     world:rewrite(text:sub(1, start - 1) .. '\n  "' .. walled .. '",' .. text:sub(stop + 1))
     assert.is_true(world:reload())
     world:settle()

@@ -3,12 +3,22 @@ local sim = require "umpire.sim"
 local STORY = [[
 local host = require "umpire"
 local book = { api = 1, tick_rate = 5 }
+local players = {} -- by name, so that the order of pairs matters
+function book.connect(client) players["p" .. host.random(1000000)] = client end
+function book.disconnect(client) for name, c in pairs(players) do if c == client then players[name] = nil end end end
+function book.load() for client in host.clients() do players[client.id] = client end end
 function book.execute(client, event)
   client.data.n = (client.data.n or 0) + host.random(6)
   host.broadcast("rolled", { client.data.n, event.data })
 end
 local ticks = 0
-function book.tick() ticks = ticks + 1; if ticks % 10 == 0 then host.broadcast("tick", ticks) end end
+function book.tick()
+  ticks = ticks + 1
+  if ticks % 10 == 0 then
+    host.broadcast("tick", ticks)
+    for name, client in pairs(players) do host.notify(client, name, { ticks = ticks, name = name }) end
+  end
+end
 return book
 ]]
 
@@ -30,6 +40,38 @@ local function story(seed)
   world:close()
   return hash, counters, rolled
 end
+
+-- Lua's own pairs meets the same keys in another order in every VM. A VM that must run the same way sorts them.
+local ORDER = [[
+local host = require "umpire"
+local book = { api = 1 }
+function book.legal(client, event)
+  local t = { 10, 20, 30, [2.5] = "f", [-1] = "n", [true] = "b", [client] = "c" }
+  for i = 1, 20 do t["k" .. i] = i end
+  t.k3, t[2] = nil, nil
+  local seen = {}
+  for k, v in pairs(t) do
+    seen[#seen + 1] = tostring(k == client and "client" or k)
+    t[k] = type(v) == "number" and v + 1 or v -- changing is allowed
+    t.k9 = nil                                -- so is clearing
+  end
+  local proxy = setmetatable({}, { __pairs = function() return function(_, k) return not k and 1 or nil end, nil, nil end })
+  for k in pairs(proxy) do seen[#seen + 1] = "proxy" .. k end
+  seen[#seen + 1] = tostring(t.k1)
+  local ok, err = pcall(pairs, 5)
+  return false, table.concat(seen, " ") .. (ok and "" or " " .. err)
+end
+return book
+]]
+
+describe("pairs in a simulated rulebook", function()
+  it("goes in the order of the keys", function()
+    local world = sim.run_text(ORDER)
+    assert.equal("-1 1 2.5 3 k1 k10 k11 k12 k13 k14 k15 k16 k17 k18 k19 k2 k20 k4 k5 k6 k7 k8 true client proxy1 2 "
+      .. "bad argument #1 to 'pairs' (table expected, got number)", world:connect():event("x").reason)
+    world:close()
+  end)
+end)
 
 describe("the same seed", function()
   it("gives the same run", function()

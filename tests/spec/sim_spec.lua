@@ -39,11 +39,12 @@ describe("sim.run", function()
   end)
 
   it("names options that it does not know", function()
-    assert.error_matches(function() sim.run("rules/echo.lua", { sede = 1 }) end, "unknown option 'sede'")
-    assert.error_matches(function() sim.run("rules/echo.lua", { listen = "neteria://x:1?colour=red" }) end, "unknown listen option colour")
-    assert.error_matches(function() sim.run("rules/echo.lua", { listen = "neteria://x:1?limit=many" }) end, "limit")
-    assert.error_matches(function() sim.run("rules/echo.lua", { listen = "gopher://x:1" }) end, "does not speak \"gopher\"")
-    assert.error_matches(function() sim.run("rules/echo.lua", { listen = "nonsense" }) end, "no listen URL")
+    local function run(options) return function() sim.run("rules/echo.lua", options) end end
+    assert.error_matches(run { sede = 1 }, "unknown option 'sede'")
+    assert.error_matches(run { listen = "neteria://x:1?colour=red" }, "unknown listen option colour")
+    assert.error_matches(run { listen = "neteria://x:1?limit=many" }, "limit")
+    assert.error_matches(run { listen = "gopher://x:1" }, "does not speak \"gopher\"")
+    assert.error_matches(run { listen = "nonsense" }, "no listen URL")
     assert.equal(0, sim.open_objects())
   end)
 
