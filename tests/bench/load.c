@@ -49,7 +49,7 @@ struct client {
 
 struct flight {
   uint64_t number; /* of the event, from 1 */
-  uint64_t intended, sent;
+  uint64_t intended, made, sent;
   uint32_t client;
   uint8_t tries; /* transmissions; 0: free */
   bool legal;    /* the verdict that is due */
@@ -81,17 +81,18 @@ static uint64_t now(void) {
   return (uint64_t)t.tv_sec * S + (uint64_t)t.tv_nsec;
 }
 
-/* ---- ids: UUIDs of version 1, as the real client's ---- */
+/* ---- ids: UUIDs of version 1, as the real client's: its clock in 100 ns, a sequence for the run, a node for the number ---- */
 static void hex(char *out, uint64_t v, int digits) {
   for (int i = digits - 1; i >= 0; i--, v >>= 4) out[i] = "0123456789abcdef"[v & 15];
 }
 
-static void write_id(char out[ID], uint64_t number, uint32_t run, uint32_t node) {
-  memcpy(out, "00000000-0000-11f1-8000-02fc00000000", ID);
-  hex(out, number & 0xffffffff, 8);
-  hex(out + 9, run >> 14 & 0xffff, 4);
+static void write_id(char out[ID], uint64_t time, uint32_t run, uint32_t number) {
+  memcpy(out, "00000000-0000-1000-8000-02fc00000000", ID);
+  hex(out, time & 0xffffffff, 8);
+  hex(out + 9, time >> 32 & 0xffff, 4);
+  hex(out + 15, time >> 48 & 0xfff, 3);
   hex(out + 20, run & 0x3fff, 3);
-  hex(out + 28, node, 8);
+  hex(out + 28, number, 8);
 }
 
 static uint64_t read_hex(const char *p, int digits) {
@@ -100,7 +101,7 @@ static uint64_t read_hex(const char *p, int digits) {
   return v;
 }
 
-static void client_id(const struct load *l, char out[ID], uint32_t client) { write_id(out, client, l->run, 0xffffffff); }
+static void client_id(const struct load *l, char out[ID], uint32_t client) { write_id(out, l->run, l->run, client); }
 
 /* ---- sending ---- */
 static uint32_t address_of(uint32_t i) { return 0x7f010001u + i; }
@@ -124,7 +125,7 @@ static void send_flight(struct load *l, struct flight *f, uint64_t time) {
   char *p = port_put(&l->port, l->clients[f->client].address, LENGTH(EVENT));
   memcpy(p, EVENT, LENGTH(EVENT));
   client_id(l, p + EVENT_CUUID, f->client);
-  write_id(p + EVENT_EUUID, f->number, l->run, f->client);
+  write_id(p + EVENT_EUUID, f->made / 100, l->run, (uint32_t)f->number);
   if (l->shouting) memcpy(p + EVENT_DATA, "{\"shout\": [1,0]}", 16), p[EVENT_DATA + 16] = ' ';
   else if (!f->legal) p[EVENT_DATA + 10] = '1', p[EVENT_DATA + 11] = '1'; /* [11, 0]: too far */
   else if (l->clients[f->client].steps++ & 1) p[EVENT_DATA + 10] = ' ';
@@ -135,7 +136,7 @@ static void send_flight(struct load *l, struct flight *f, uint64_t time) {
 static void new_event(struct load *l, uint32_t client, uint64_t intended, uint64_t time) {
   struct flight *f = &l->flights[l->next % FLIGHTS];
   if (f->tries) l->lost++, l->in_flight--;
-  *f = (struct flight){.number = l->next, .client = client, .intended = intended};
+  *f = (struct flight){.number = l->next, .client = client, .intended = intended, .made = time};
   f->legal = l->all_legal || l->shouting || l->next % 64 != 0;
   l->next++;
   l->in_flight++;
@@ -211,10 +212,10 @@ static void take_verdict(struct load *l, const struct parcel *in, uint32_t there
     l->foreign++;
     return;
   }
-  uint32_t number = (uint32_t)read_hex(id, 8);
+  uint32_t number = (uint32_t)read_hex(id + ID - 8, 8);
   struct flight *f = &l->flights[number % FLIGHTS];
   char ours[ID];
-  write_id(ours, f->number, l->run, f->client);
+  write_id(ours, f->made / 100, l->run, (uint32_t)f->number);
   if (memcmp(id, ours, ID) == 0) {
     if (f->tries) judged(l, f, in, id, legal, time);
     else l->twice++, send_ok(l, f->client, id, false);
