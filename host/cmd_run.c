@@ -45,12 +45,21 @@ static int check_counts(const struct command *c, const struct run_options *o) { 
   return EXIT_OK;
 }
 
+static int check_urls(const struct command *c, const struct run_options *o) {
+  char error[4096];
+  struct ump_listen scratch;
+  for (size_t i = 0; i < o->listen.n; i++)
+    if (ump_listen_parse(ump_protocols(), o->listen.v[i], &scratch, error, sizeof error) != 0) return ump_usage(c, "%s", error);
+  return EXIT_OK;
+}
+
 static int run(const struct command *self, int argc, char **argv) {
   struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S};
   struct host host;
   const char *path = NULL;
   int code = ump_flags_parse(self, argc, argv, &o, &path);
   if (code == EXIT_OK) code = check_counts(self, &o);
+  if (code == EXIT_OK) code = check_urls(self, &o);
   if (code == EXIT_OK) {
     code = ump_host_init(&host, &o, path);
     if (code == EXIT_OK) code = ump_host_run(&host);

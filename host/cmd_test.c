@@ -34,10 +34,10 @@ static bool is_shell_script(const char *path) {
 static void prepend(const char *name, const char *fallback_name, const char *ours) {
   const char *set = getenv(name);
   if (!set) set = getenv(fallback_name);
-  size_t n = strlen(ours) + (set ? strlen(set) : 2) + 2;
+  size_t n = strlen(ours) + (set ? strlen(set) : 0) + 3;
   char *value = malloc(n);
   if (!value) return;
-  snprintf(value, n, "%s;%s", ours, set && *set ? set : ";;"); /* ;; is Lua's own default path */
+  snprintf(value, n, "%s;%s", ours, set && *set ? set : ";"); /* ;; is Lua's own default path */
   setenv(name, value, 1); /* the _5_4 names win over the plain ones */
   free(value);
 }
@@ -65,6 +65,9 @@ static int run(const struct command *self, int argc, char **argv) {
   if (!shell) args[n++] = lua;
   args[n++] = busted;
   for (int i = 0; i < argc; i++) args[n++] = argv[i];
+  /* A simulator that was built with a sanitizer needs its runtime in the interpreter before anything else. */
+  const char *preload = getenv("UMPIRE_PRELOAD");
+  if (preload && *preload) setenv("LD_PRELOAD", preload, 1);
   execv(args[0], (char *const *)(void *)args);
   fprintf(stderr, "umpire test: cannot run %s: %s\n", args[0], strerror(errno));
   free(args);

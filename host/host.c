@@ -13,7 +13,7 @@
 #include "protocols.h"
 #include "save_file.h"
 
-enum { MESSAGE = 2048 };
+enum { MESSAGE = 4096 };
 
 /* ---- what the rulebook's VM is told of the world ---- */
 
@@ -31,7 +31,7 @@ static struct ump_vm_cfg vm_cfg(struct host *h) {
 static void describe_rules(struct host *h, const char *done, const char *tail) {
   struct ump_rules_info i;
   ump_rules_info(h->rules, &i);
-  ump_logger_say(h->logger, UMP_INFO, "rulebook", "%s %s version %lld hash %s%s", done, i.path, (long long)i.version, i.hash,
+  ump_logger_say(h->logger, UMP_INFO, "rulebook", "%s %s, version %lld, hash %s%s", done, i.path, (long long)i.version, i.hash,
                  tail);
 }
 
@@ -141,10 +141,9 @@ static int open_rules(struct host *h) {
 
 /* ---- listening ---- */
 
-static int wrong_url(struct host *h, const char *error) { /* whose mistake it is decides the exit code */
-  if (h->options->listen.n) return fail(h, EXIT_USAGE, "listen", error);
-  char text[MESSAGE];
-  snprintf(text, sizeof text, "in the `listen` list of %s: %.1800s", h->path, error);
+static int wrong_url(struct host *h, const char *error) { /* the rulebook's: cmd_run.c has looked at the flags' */
+  char text[2 * MESSAGE];
+  snprintf(text, sizeof text, "in the `listen` list of %s: %s", h->path, error);
   return fail(h, EXIT_RULEBOOK, "listen", text);
 }
 
@@ -206,7 +205,7 @@ static int start_listeners(struct host *h) {
 
 static int open_listeners(struct host *h) {
   size_t n = h->options->listen.n ? h->options->listen.n : ump_rules_n_listen(h->rules);
-  int code = h->listeners ? EXIT_OK : parse_urls(h, n);
+  int code = parse_urls(h, n);
   for (size_t i = 0; code == EXIT_OK && i < h->n_listeners; i++) code = bind_listener(h, &h->listeners[i]);
   return code;
 }
@@ -249,7 +248,6 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   ump_places_find(&h->places);
   raise_descriptors();
   int code = make_logger(h);
-  if (code == EXIT_OK && o->listen.n) code = parse_urls(h, o->listen.n); /* a usage error comes before all others */
   if (code == EXIT_OK) code = make_engine(h);
   if (code == EXIT_OK) code = open_rules(h);
   if (code == EXIT_OK) code = open_listeners(h);
@@ -281,12 +279,22 @@ static int save(struct host *h) {
   return EXIT_OK;
 }
 
+/* From here on signals do not wait for the loop, which may be inside a handler of the rulebook's for long. */
+static void bound_the_drain(struct host *h) {
+  ump_signals_free(h->signals);
+  h->signals = NULL;
+  signal(SIGHUP, SIG_IGN);
+  signal(SIGTERM, die_of);
+  signal(SIGINT, die_of);
+  signal(SIGALRM, out_of_time);
+  alarm(5);
+}
+
 int ump_host_run(struct host *h) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* nothing that we could ever be made to start gains rights by it */
   ump_logger_say(h->logger, UMP_INFO, "ready", "ready");
   ump_loop_run(h->loop);
-  signal(SIGALRM, out_of_time);
-  alarm(5);
+  bound_the_drain(h);
   ump_engine_drain(h->engine, ump_monotonic());
   ump_loop_settle(h->loop, 1 * UMP_S); /* goodbyes; 1 s is more than any LAN needs, and leaves the rest to save() */
   int code = save(h);

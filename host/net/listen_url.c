@@ -38,14 +38,25 @@ static int wrong(struct parse *p, const char *format, ...) {
 
 /* ---- help ---- */
 
+enum { LEFT = 21, WIDTH = 110 }; /* columns: where meanings begin, where lines end */
+
+static void wrap(FILE *out, const char *text) {
+  size_t column = LEFT;
+  while (*text) {
+    size_t word = strcspn(text, " ");
+    if (column > LEFT && column + 1 + word > WIDTH) fprintf(out, "\n%*s", LEFT, ""), column = LEFT;
+    column += (size_t)fprintf(out, "%s%.*s", column > LEFT ? " " : "", (int)word, text);
+    text += word + strspn(text + word, " ");
+  }
+}
+
 static void describe(FILE *out, const struct ump_option *o) {
-  fprintf(out, "  %-18s %s", o->name, o->help);
-  if (o->kind == UMP_OPTION_SWITCH)
-    fprintf(out, " (0 or 1; default %s)\n", o->fallback);
-  else if (o->fallback && *o->fallback)
-    fprintf(out, " (default %s)\n", o->fallback);
-  else
-    fprintf(out, "\n");
+  char text[1024];
+  const char *range = o->kind == UMP_OPTION_SWITCH ? "0 or 1; " : "";
+  bool fallback = o->fallback && *o->fallback;
+  snprintf(text, sizeof text, fallback ? "%s (%sdefault %s)" : "%s", o->help, range, o->fallback);
+  fprintf(out, "\n  %-18s ", o->name);
+  wrap(out, text);
 }
 
 static void describe_protocol(FILE *out, const struct ump_proto_ops *ops) {
@@ -54,15 +65,16 @@ static void describe_protocol(FILE *out, const struct ump_proto_ops *ops) {
 }
 
 void ump_listen_help(const struct ump_protocols *known, FILE *out) {
-  fprintf(out, "Options of every listen URL, as in %s://0.0.0.0:%u?limit=100:\n", known->list[0]->scheme,
+  fprintf(out, "Options of every listen URL, as in %s://0.0.0.0:%u?limit=100:", known->list[0]->scheme,
           known->list[0]->default_port);
   for (size_t i = 0; i < N_COMMON; i++) describe(out, &common[i]);
   for (size_t k = 0; k < known->n; k++) {
     const struct ump_proto_ops *ops = known->list[k];
-    fprintf(out, "\nOptions of %s (%s, port %u):\n", ops->scheme, ops->transport == UMP_DATAGRAM ? "UDP" : "TCP",
+    fprintf(out, "\n\nOptions of %s (%s, port %u):", ops->scheme, ops->transport == UMP_DATAGRAM ? "UDP" : "TCP",
             ops->default_port);
     for (size_t i = 0; i < ops->n_options; i++) describe(out, &ops->options[i]);
   }
+  fputc('\n', out);
 }
 
 /* ---- values ---- */
@@ -120,7 +132,7 @@ static int take_value(struct parse *p, const struct ump_option *o, const char *t
 /* ---- options ---- */
 
 static int unknown_option(struct parse *p, const char *name) {
-  wrong(p, "unknown option \"%.60s\"; %s knows\n", name, p->out->ops->scheme);
+  wrong(p, "unknown option \"%.60s\"; %s knows", name, p->out->ops->scheme);
   describe_protocol(p->error, p->out->ops);
   return UMP_EINVAL;
 }

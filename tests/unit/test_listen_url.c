@@ -145,7 +145,7 @@ static void test_listen_url_help_names_every_option(void **state) {
   assert_non_null(strstr(text, "limit"));
   assert_non_null(strstr(text, "attempts"));
   assert_non_null(strstr(text, "Options of toy (UDP, port 4242):\n  hold_ms"));
-  assert_non_null(strstr(text, "server_name        names it\n"));
+  assert_non_null(strstr(text, "server_name        names it\n\n"));
 }
 
 static void test_listen_url_resolves_and_prints_addresses(void **state) {
