@@ -8,6 +8,7 @@
 
 #include "proto/neteria/neteria.h"
 #include "base/uuid.h"
+#include "codec/json.h"
 #include "testing.h"
 
 #define NT_SENT 4096
@@ -76,7 +77,7 @@ void nt_pass(struct nt_world *w, ump_time t);
 
 /* The next datagram that came out and was not taken yet; NULL: none. Checks nothing else. */
 const struct nt_sent *nt_take(struct nt_world *w);
-/* It must be there, go to `to`, and be this text; "" stands for any uuid between two quotes (returned; valid until nt_close). */
+/* It must be there, go to `to`, and be this text; "#" stands for any uuid between two quotes (returned; valid for 64 calls). */
 const char *nt_expect(struct nt_world *w, struct ump_addr to, const char *text);
 void nt_expect_nothing(struct nt_world *w);
 void nt_forget_sent(struct nt_world *w);
