@@ -119,11 +119,14 @@ static int ordered_pairs(lua_State *L) {
     lua_callk(L, 1, 3, 0, finish);
     return 3;
   }
-  luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  push_keys(L);
-  lua_pushinteger(L, 0);
-  lua_pushcclosure(L, step, 2);
+  if (lua_istable(L, 1)) {
+    push_keys(L);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, step, 2);
+  } else {
+    lua_pushcfunction(L, step); /* which complains, as the stock one does, when the loop begins */
+  }
   lua_pushvalue(L, 1);
   lua_pushnil(L);
   return 3;

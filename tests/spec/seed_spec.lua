@@ -58,8 +58,8 @@ function book.legal(client, event)
   local proxy = setmetatable({}, { __pairs = function() return function(_, k) return not k and 1 or nil end, nil, nil end })
   for k in pairs(proxy) do seen[#seen + 1] = "proxy" .. k end
   seen[#seen + 1] = tostring(t.k1)
-  local ok, err = pcall(pairs, 5)
-  return false, table.concat(seen, " ") .. (ok and "" or " " .. err)
+  local ok, err = pcall(function() for _ in pairs(5) do break end end)
+  return false, table.concat(seen, " ") .. (ok and "" or " " .. err:match "bad.*")
 end
 return book
 ]]
@@ -68,7 +68,7 @@ describe("pairs in a simulated rulebook", function()
   it("goes in the order of the keys", function()
     local world = sim.run_text(ORDER)
     assert.equal("-1 1 2.5 3 k1 k10 k11 k12 k13 k14 k15 k16 k17 k18 k19 k2 k20 k4 k5 k6 k7 k8 true client proxy1 2 "
-      .. "bad argument #1 to 'pairs' (table expected, got number)", world:connect():event("x").reason)
+      .. "bad argument #1 to 'for iterator' (table expected, got number)", world:connect():event("x").reason)
     world:close()
   end)
 end)
