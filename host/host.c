@@ -73,10 +73,29 @@ static void die_of(int signo) {
   _exit(128 + signo);
 }
 
+/* T29: an end within 5 s, whatever the rulebook's disconnect and save handlers do. */
+static void out_of_time(int signo) {
+  static const char text[] = "error stop: the drain took longer than 5 s; ending without it\n";
+  (void)signo;
+  if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(EXIT_RULEBOOK);
+  _exit(EXIT_RULEBOOK);
+}
+
+/* From here on signals do not wait for the loop, which may be inside a handler of the rulebook's for long. */
+static void bound_the_drain(struct host *h) {
+  ump_signals_free(h->signals);
+  h->signals = NULL;
+  signal(SIGHUP, SIG_IGN);
+  signal(SIGTERM, die_of);
+  signal(SIGINT, die_of);
+  signal(SIGALRM, out_of_time);
+  alarm(5);
+}
+
 void ump_host_stop(struct host *h, int signo) {
-  if (h->stopping && signo > 0) die_of(signo);
   if (h->stopping) return;
   h->stopping = signo;
+  bound_the_drain(h); /* before the log says so: whoever reads that may send the second signal */
   ump_logger_say(h->logger, UMP_INFO, "stop", "stopping (%s)",
                  signo == SIGTERM ? "SIGTERM" : signo == SIGINT ? "SIGINT" : "umpire stop");
   ump_loop_stop(h->loop);
@@ -257,14 +276,6 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   return code;
 }
 
-/* T29: an end within 5 s, whatever the rulebook's disconnect and save handlers do. */
-static void out_of_time(int signo) {
-  static const char text[] = "error stop: the drain took longer than 5 s; ending without it\n";
-  (void)signo;
-  if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(EXIT_RULEBOOK);
-  _exit(EXIT_RULEBOOK);
-}
-
 static int save(struct host *h) {
   char error[MESSAGE] = "the rulebook's save handler failed; what it held before is unchanged";
   struct ump_bytes data;
@@ -279,22 +290,10 @@ static int save(struct host *h) {
   return EXIT_OK;
 }
 
-/* From here on signals do not wait for the loop, which may be inside a handler of the rulebook's for long. */
-static void bound_the_drain(struct host *h) {
-  ump_signals_free(h->signals);
-  h->signals = NULL;
-  signal(SIGHUP, SIG_IGN);
-  signal(SIGTERM, die_of);
-  signal(SIGINT, die_of);
-  signal(SIGALRM, out_of_time);
-  alarm(5);
-}
-
 int ump_host_run(struct host *h) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* nothing that we could ever be made to start gains rights by it */
   ump_logger_say(h->logger, UMP_INFO, "ready", "ready");
   ump_loop_run(h->loop);
-  bound_the_drain(h);
   ump_engine_drain(h->engine, ump_monotonic());
   ump_loop_settle(h->loop, 1 * UMP_S); /* goodbyes; 1 s is more than any LAN needs, and leaves the rest to save() */
   int code = save(h);
