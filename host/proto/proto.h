@@ -34,6 +34,7 @@ enum ump_event_type {
   UMP_EVENT_CONNECT,    /* someone wants in: the engine answers with admit() */
   UMP_EVENT_JUDGE,      /* an event to be judged: the engine answers with answer() */
   UMP_EVENT_LOGIN,      /* name and password: the engine answers with answer() */
+  UMP_EVENT_NAME,       /* the session has taken the name in `user`, as its protocol lets it: no password, no answer */
   UMP_EVENT_LOGOUT,     /* the session goes on, but what it had logged in as is void (a moved address, a logout) */
   UMP_EVENT_DISCONNECT, /* the session is gone; the engine lets go of the client. No answer */
 };

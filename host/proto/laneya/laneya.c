@@ -1,0 +1,287 @@
+#include "proto/laneya/laneya.h"
+
+#include "proto/laneya/internal.h"
+
+static const char *const COUNTERS[N_COUNTERS] = {
+    [REQUESTS] = "requests", [BATCHES] = "batches", [REPEATED] = "requests_repeated", [UPDATES] = "updates",
+    [N_INVALID] = "invalid", [N_ILLEGAL] = "illegal", [N_INTERNAL] = "internal", [DROPPED_TYPE] = "dropped_other_type",
+    [BAD_FRAME] = "bad_frame", [TOO_MANY_INVALID] = "closed_too_many_invalid", [TIMED_OUT] = "closed_timed_out",
+    [REFUSED_FULL] = "refused_full", [REFUSED_ADDRESS] = "refused_per_address", [SLOW_READER] = "closed_slow_reader",
+    [NO_MEMORY] = "no_memory",
+};
+
+/* ---- life ---- */
+
+static int laneya_create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
+  (void)now;
+  struct laneya *l = ump_zalloc(cfg->mem, sizeof *l);
+  if (!l) return UMP_ENOMEM;
+  l->mem = cfg->mem, l->log = cfg->log, l->limit = cfg->limit, l->per_address = cfg->per_address;
+  ump_rng_fill(cfg->rng, l->hash_key.b, sizeof l->hash_key.b);
+  ump_tally_init(&l->addresses, l->mem, &l->hash_key, l->limit);
+  ump_list_init(&l->ready);
+  ump_list_init(&l->touched);
+  ump_list_init(&l->reading);
+  ump_list_init(&l->first);
+  *self = l;
+  return 0;
+}
+
+static void laneya_destroy(void *self) {
+  struct laneya *l = self;
+  for (uint32_t i = 0; i < l->conns_cap; i++)
+    if (l->conns[i]) ump__laneya_free(l, l->conns[i]);
+  ump_tally_deinit(&l->addresses);
+  ump_free(l->mem, l->conns, l->conns_cap * sizeof *l->conns);
+  ump_free(l->mem, l, sizeof *l);
+}
+
+/* ---- bytes in ---- */
+
+static int make_place(struct laneya *l, uint32_t id) {
+  if (id < l->conns_cap) return 0;
+  uint32_t cap = l->conns_cap ? l->conns_cap : 16;
+  while (cap <= id) cap *= 2;
+  struct conn **conns = ump_realloc(l->mem, l->conns, l->conns_cap * sizeof *conns, cap * sizeof *conns);
+  if (!conns) return UMP_ENOMEM;
+  memset(conns + l->conns_cap, 0, (cap - l->conns_cap) * sizeof *conns);
+  l->conns = conns, l->conns_cap = cap;
+  return 0;
+}
+
+static int laneya_open(void *self, uint32_t id, const struct ump_addr *from, ump_time now) {
+  struct laneya *l = self;
+  if (l->n_conns >= l->limit) return l->counts[REFUSED_FULL]++, UMP_EFULL;
+  if (make_place(l, id)) return l->counts[NO_MEMORY]++, UMP_ENOMEM;
+  int err = ump_tally_add(&l->addresses, from, l->per_address);
+  if (err) return l->counts[err == UMP_EFULL ? REFUSED_ADDRESS : NO_MEMORY]++, err;
+  struct conn *c = ump_zalloc(l->mem, sizeof *c);
+  if (!c) {
+    ump_tally_sub(&l->addresses, from);
+    return l->counts[NO_MEMORY]++, UMP_ENOMEM;
+  }
+  c->id = id, c->addr = *from, c->opened = c->last = now;
+  ump_buffer_init(&c->in, l->mem, WHOLE_MAX + 65536); /* a whole message and one more read */
+  ump_outqueue_init(&c->out, l->mem);
+  l->conns[id] = c;
+  l->n_conns++;
+  ump_list_push(&l->first, &c->first);
+  ump__laneya_wake(l, c);
+  return 0;
+}
+
+static void laneya_input(void *self, uint32_t id, struct ump_bytes in, ump_time now) {
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c || c->gone) return;
+  if (ump_buffer_append(&c->in, in)) {
+    l->counts[NO_MEMORY]++;
+    ump__laneya_abort(l, c, "too much unread");
+    return;
+  }
+  ump__laneya_time(l, c, now);
+  ump__laneya_wake(l, c);
+}
+
+static void laneya_eof(void *self, uint32_t id, ump_time now) {
+  (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c) return;
+  c->eof = true;
+  ump__laneya_wake(l, c);
+}
+
+static void laneya_closed(void *self, uint32_t id, ump_time now) {
+  (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c) return;
+  ump__laneya_end(l, c, "connection lost");
+  c->transport_gone = true;
+}
+
+/* ---- events out, answers in ---- */
+
+/* News of one connection: that it is there, that it has gone, or a request. */
+static int news(struct laneya *l, struct conn *c, struct ump_event *ev, ump_time now) {
+  if (!c->client && !c->gone && !c->refused) {
+    *ev = (struct ump_event){.type = UMP_EVENT_CONNECT, .session = c->id, .from = &c->addr};
+    return 1;
+  }
+  if (c->gone && c->client) {
+    *ev = (struct ump_event){.type = UMP_EVENT_DISCONNECT, .session = c->id, .client = c->client, .reason = c->gone};
+    c->client = NULL;
+    return 1;
+  }
+  return c->client ? ump__laneya_next(l, c, ev, now) : 0;
+}
+
+static int laneya_next(void *self, struct ump_event *ev, ump_time now) {
+  struct laneya *l = self;
+  while (!ump_list_empty(&l->ready)) {
+    struct conn *c = UMP_CONTAINER(l->ready.next, struct conn, ready);
+    ump_list_remove(&c->ready);
+    int got = news(l, c, ev, now);
+    if (c->transport_gone && !c->client) ump__laneya_free(l, c);
+    else if (got || (c->gone && c->client)) ump__laneya_wake(l, c); /* at the end of the line: others are served in between */
+    if (got) return 1;
+  }
+  return 0;
+}
+
+static void laneya_admit(void *self, uint32_t id, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
+                         ump_time now) {
+  (void)serial, (void)reason, (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c) return;
+  c->client = client;
+  c->refused = !client;
+  if (!client) ump__laneya_end(l, c, "refused"); /* the wire has no word for it */
+}
+
+static void laneya_answer(void *self, const struct ump_event *ev, const struct ump_answer *a, ump_time now) {
+  (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, ev->session);
+  if (c && !c->gone) ump__laneya_answer(l, c, a);
+}
+
+static int laneya_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__laneya_pack(self, n, out); }
+
+static int laneya_notify(void *self, uint32_t id, struct ump_blob *payload, ump_time now) {
+  (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c || c->gone) return UMP_EGONE;
+  if (c->out.n + payload->n > UNSENT_MAX + PAYLOAD_MAX) {
+    l->counts[SLOW_READER]++;
+    ump__laneya_abort(l, c, "it does not read what it is sent");
+    return UMP_EGONE;
+  }
+  if (ump_outqueue_share(&c->out, payload, 0, payload->n)) return UMP_ENOMEM;
+  l->counts[UPDATES]++;
+  ump__laneya_touch(l, c);
+  return 0;
+}
+
+static size_t laneya_room(void *self, uint32_t id) {
+  struct conn *c = ump__laneya_conn(self, id);
+  return c && !c->gone && c->out.n < UNSENT_MAX ? SIZE_MAX : 0;
+}
+
+static void laneya_kick(void *self, uint32_t id, struct ump_bytes reason, ump_time now) {
+  (void)reason, (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c) return;
+  c->client = NULL;
+  c->refused = true;
+  ump__laneya_end(l, c, "kicked");
+}
+
+/* ---- bytes out ---- */
+
+static int laneya_touched(void *self, uint32_t *id) {
+  struct laneya *l = self;
+  if (ump_list_empty(&l->touched)) return 0;
+  struct conn *c = UMP_CONTAINER(l->touched.next, struct conn, touched);
+  ump_list_remove(&c->touched);
+  *id = c->id;
+  return 1;
+}
+
+static size_t laneya_output(void *self, uint32_t id, struct ump_slice_out *slices, size_t max) {
+  struct conn *c = ump__laneya_conn(self, id);
+  struct ump_bytes pieces[16];
+  size_t n = c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max < 16 ? max : 16) : 0;
+  for (size_t i = 0; i < n; i++) slices[i] = (struct ump_slice_out){pieces[i].p, pieces[i].n};
+  return n;
+}
+
+static void laneya_sent(void *self, uint32_t id, size_t n, ump_time now) {
+  (void)now;
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
+  if (!c) return;
+  bool was_full = c->out.n >= UNSENT_MAX;
+  ump_outqueue_consume(&c->out, n);
+  if (was_full && c->out.n < UNSENT_MAX) {
+    ump__laneya_wake(l, c); /* messages that waited for this are looked at again */
+    ump__laneya_touch(l, c);
+  }
+}
+
+static unsigned laneya_wants(void *self, uint32_t id) {
+  struct conn *c = ump__laneya_conn(self, id);
+  if (!c || c->aborted) return UMP_WANTS_ABORT;
+  if (c->closing) return UMP_WANTS_CLOSE;
+  return c->out.n < UNSENT_MAX ? UMP_WANTS_INPUT : 0;
+}
+
+/* ---- time ---- */
+
+static ump_time laneya_deadline(const void *self) {
+  const struct laneya *l = self;
+  ump_time at = UMP_NEVER;
+  if (!ump_list_empty(&l->ready)) return 0;
+  if (!ump_list_empty(&l->first)) at = UMP_CONTAINER(l->first.next, struct conn, first)->opened + FIRST_TIMEOUT;
+  if (!ump_list_empty(&l->reading))
+    at = ump_time_min(at, UMP_CONTAINER(l->reading.next, struct conn, reading)->last + MESSAGE_TIMEOUT);
+  return at;
+}
+
+static void laneya_expire(void *self, ump_time now) {
+  struct laneya *l = self;
+  while (!ump_list_empty(&l->first)) {
+    struct conn *c = UMP_CONTAINER(l->first.next, struct conn, first);
+    if (c->opened + FIRST_TIMEOUT > now) break;
+    l->counts[TIMED_OUT]++;
+    ump__laneya_end(l, c, "timed out");
+  }
+  while (!ump_list_empty(&l->reading)) {
+    struct conn *c = UMP_CONTAINER(l->reading.next, struct conn, reading);
+    if (c->last + MESSAGE_TIMEOUT > now) break;
+    l->counts[TIMED_OUT]++;
+    ump__laneya_end(l, c, "timed out");
+  }
+}
+
+/* ---- looking ---- */
+
+static struct ump_counters laneya_counters(const void *self) {
+  const struct laneya *l = self;
+  return (struct ump_counters){COUNTERS, l->counts, N_COUNTERS};
+}
+
+static size_t laneya_load(const void *self) { return ((const struct laneya *)self)->n_conns; }
+
+const struct ump_proto_ops ump_laneya = {
+    .scheme = "laneya",
+    .transport = UMP_STREAM,
+    .encoding = UMP_JSON,
+    .default_port = 5001,
+    .effects_first = true,
+    .create = laneya_create,
+    .destroy = laneya_destroy,
+    .open = laneya_open,
+    .input = laneya_input,
+    .eof = laneya_eof,
+    .closed = laneya_closed,
+    .next = laneya_next,
+    .admit = laneya_admit,
+    .answer = laneya_answer,
+    .pack = laneya_pack,
+    .notify = laneya_notify,
+    .room = laneya_room,
+    .kick = laneya_kick,
+    .touched = laneya_touched,
+    .output = laneya_output,
+    .sent = laneya_sent,
+    .wants = laneya_wants,
+    .deadline = laneya_deadline,
+    .expire = laneya_expire,
+    .counters = laneya_counters,
+    .load = laneya_load,
+};

@@ -1,0 +1,162 @@
+/* What goes to the client: responses and updates, as netstrings, and the answers that are kept for repeated keys. */
+#include "codec/netstring.h"
+#include "proto/laneya/internal.h"
+
+static const char *const STATUS[] = {"success", "invalid", "illegal", "internal"};
+
+enum status ump__laneya_status(enum ump_verdict v) {
+  return v == UMP_LEGAL ? SUCCESS : v == UMP_INVALID ? INVALID : v == UMP_ILLEGAL ? ILLEGAL : INTERNAL;
+}
+
+struct ump_bytes ump__laneya_message(const struct ump_answer *a) {
+  if (a->reason.n) return a->reason;
+  if (a->verdict == UMP_INVALID) return ump_text("the request is malformed");
+  if (a->verdict == UMP_ILLEGAL) return ump_text("that is against the rules");
+  return ump_text("the rules failed; this is not your fault");
+}
+
+/* A netstring whose payload is made of pieces; one allocation of the exact size. */
+static struct ump_blob *compose(struct laneya *l, const struct ump_bytes *pieces, size_t n) {
+  size_t size = 0;
+  for (size_t i = 0; i < n; i++) size += pieces[i].n;
+  if (size > PAYLOAD_MAX) return NULL;
+  char head[UMP_NETSTRING_HEAD];
+  size_t head_n = ump_netstring_head(size, head);
+  struct ump_blob *blob = ump_blob_new(l->mem, head_n + size + 1);
+  if (!blob) return NULL;
+  struct ump_writer w = ump_writer(blob->p, blob->n);
+  ump_write_bytes(&w, ump_bytes(head, head_n));
+  for (size_t i = 0; i < n; i++) ump_write_bytes(&w, pieces[i]);
+  ump_write_u8(&w, ',');
+  return blob;
+}
+
+/* `data` of a response is an object: what is none is wrapped. */
+struct ump_blob *ump__laneya_response(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes data) {
+  bool object = data.n && data.p[0] == '{';
+  const struct ump_bytes pieces[] = {
+      ump_text("{\"type\": \"response\", \"key\": "), key.n ? key : ump_text("null"), ump_text(", \"status\": \""),
+      ump_text(STATUS[status]), ump_text("\", \"data\": "),
+      !data.n ? ump_text("{}") : object ? data : ump_text("{\"result\": "), object ? ump_text("") : data,
+      ump_text(!data.n || object ? "}" : "}}")};
+  return compose(l, pieces, sizeof pieces / sizeof *pieces);
+}
+
+struct ump_blob *ump__laneya_failure(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes message) {
+  uint8_t data[1400]; /* a reason of 200 bytes, each escaped at most sixfold, and its frame */
+  struct ump_writer w = ump_writer(data, sizeof data);
+  ump_write_text(&w, "{\"message\": ");
+  ump_json_write_string(&w, message.n > 200 ? ump_text("refused") : message);
+  ump_write_text(&w, "}");
+  return ump__laneya_response(l, key, status, ump_written(&w));
+}
+
+void ump__laneya_send(struct laneya *l, struct conn *c, struct ump_blob *blob) {
+  if (!blob || ump_outqueue_share(&c->out, blob, 0, blob->n) != 0) {
+    l->counts[NO_MEMORY]++;
+    ump__laneya_abort(l, c, "out of memory");
+  } else {
+    ump__laneya_touch(l, c);
+  }
+  ump_blob_unref(blob);
+}
+
+/* ---- updates ---- */
+
+/* The client passes data as keyword arguments beside `action` and `self`, and raises when they clash. */
+static bool clashes(const struct ump_json_value *object) {
+  struct ump_json_iter it = {0};
+  struct ump_json_value key, value;
+  while (ump_json_next(object, &it, &key, &value)) {
+    uint8_t buf[8];
+    struct ump_bytes name = ump_json_string(&key, buf, sizeof buf);
+    if (ump_bytes_equal(name, ump_text("action")) || ump_bytes_equal(name, ump_text("self"))) return true;
+  }
+  return false;
+}
+
+int ump__laneya_pack(struct laneya *l, const struct ump_notice *n, struct ump_blob **out) {
+  struct ump_json_value data;
+  if (!n->has_name) return UMP_ENOSUPPORT;
+  if (n->data.n + n->name.n * 6 > PAYLOAD_MAX - 64) return UMP_ETOOBIG;
+  if (n->has_data) {
+    if (ump_json_check(n->data, &data, NULL) != 0 || data.type != UMP_JSON_OBJECT || clashes(&data)) return UMP_ENOSUPPORT;
+  }
+  uint8_t quoted[ACTION_MAX * 6 + 2];
+  struct ump_writer w = ump_writer(quoted, sizeof quoted);
+  ump_json_write_string(&w, n->name);
+  if (w.full) return UMP_ETOOBIG;
+  const struct ump_bytes pieces[] = {ump_text("{\"type\": \"update\", \"action\": "), ump_written(&w), ump_text(", \"data\": "),
+                                     n->has_data ? n->data : ump_text("{}"), ump_text("}")};
+  *out = compose(l, pieces, sizeof pieces / sizeof *pieces);
+  return *out ? 0 : UMP_ENOMEM;
+}
+
+/* ---- answers kept: a ring in order of time, chained by key ---- */
+
+static uint16_t *chain_of(struct answers *a, uint64_t key) { return &a->heads[key % ANSWER_CHAINS]; }
+
+static void link_answer(struct answers *a, uint32_t at) {
+  uint16_t *head = chain_of(a, a->ring[at].key);
+  a->ring[at].next = *head;
+  *head = (uint16_t)(at + 1);
+}
+
+static void drop_oldest(struct answers *a) {
+  struct kept_answer *k = &a->ring[a->first];
+  uint16_t *link = chain_of(a, k->key);
+  while (*link != a->first + 1) link = &a->ring[*link - 1].next;
+  *link = k->next;
+  a->bytes -= k->blob->n;
+  ump_blob_unref(k->blob);
+  a->first = (a->first + 1) % a->room;
+  a->n--;
+}
+
+static bool make_room(struct laneya *l, struct answers *a, size_t bytes) {
+  while (a->n && (a->n == ANSWERS_KEPT || a->bytes + bytes > ANSWERS_BYTES)) drop_oldest(a);
+  if (a->n < a->room) return true;
+  uint32_t room = a->room ? a->room * 2 : 16;
+  struct kept_answer *ring = ump_alloc(l->mem, room * sizeof *ring);
+  if (!ring) return false;
+  memset(a->heads, 0, sizeof a->heads);
+  struct answers old = *a;
+  a->ring = ring, a->room = room, a->first = 0;
+  for (uint32_t i = 0; i < a->n; i++) {
+    ring[i] = old.ring[(old.first + i) % old.room];
+    link_answer(a, i);
+  }
+  ump_free(l->mem, old.ring, old.room * sizeof *old.ring);
+  return true;
+}
+
+/* An answer that finds no room is not kept: the request is then judged again when its key comes again. The real client never
+ * repeats a key, so this is the bound of a courtesy. */
+void ump__laneya_keep(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob *blob) {
+  if (!blob || !key.n || c->gone) return;
+  if (!c->answers) c->answers = ump_zalloc(l->mem, sizeof *c->answers);
+  struct answers *a = c->answers;
+  if (!a || !make_room(l, a, blob->n)) return;
+  uint32_t at = (a->first + a->n++) % a->room;
+  a->ring[at] = (struct kept_answer){ump_hash64(&l->hash_key, key), ump_blob_ref(blob), 0};
+  a->bytes += blob->n;
+  link_answer(a, at);
+}
+
+struct ump_blob *ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key) {
+  struct answers *a = c->answers;
+  if (!a) return NULL;
+  uint64_t hash = ump_hash64(&l->hash_key, key);
+  for (uint16_t at = *chain_of(a, hash); at; at = a->ring[at - 1].next)
+    if (a->ring[at - 1].key == hash) return a->ring[at - 1].blob;
+  return NULL;
+}
+
+void ump__laneya_forget_answers(struct laneya *l, struct conn *c) {
+  struct answers *a = c->answers;
+  if (!a) return;
+  while (a->n) drop_oldest(a);
+  ump_free(l->mem, a->ring, a->room * sizeof *a->ring);
+  ump_free(l->mem, a, sizeof *a);
+  c->answers = NULL;
+}
