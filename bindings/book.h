@@ -37,6 +37,7 @@ struct ump_book {
   int invalid;                 /* reference of the metatable that marks host.invalid's result */
   int timers;                  /* reference of a table: timer id -> function or coroutine */
   int threads;                 /* reference of a table with weak keys: coroutine -> id of the timer that wakes it */
+  int event_class;             /* reference of the metatable of events */
   int host;                    /* reference of the table that require "umpire" gives */
 
   struct ump_seat *seats;      /* by slot */
@@ -71,6 +72,10 @@ struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, 
 void ump__client_forget(struct ump_book *b, struct ump_client *c); /* the engine frees it */
 /* Packs client.data of every client of old into b, which has seen no client yet. Runs in old's VM and may raise. */
 void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b);
+
+/* ---- event_lua.c ---- */
+void ump__event_open(lua_State *L, struct ump_book *b); /* once per VM */
+void ump__event_push(lua_State *L, struct ump_book *b, const struct ump_event *ev);
 
 /* ---- api_*.c: functions of host, each set into the table on top of the stack, with the book as upvalue ---- */
 struct ump_book *ump__book_of(lua_State *L); /* from the upvalue */
