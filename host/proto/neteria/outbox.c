@@ -7,8 +7,15 @@
 
 /* ---- making and ending ---- */
 
+/* A payload is charged in shares: its first taker pays for all of it, the second for a half... One more reference is the
+ * caller's, who lets go of it. */
+static uint32_t price(const struct ump_blob *blob) {
+  size_t share = !blob ? 0 : blob->refs > 2 ? blob->n / (blob->refs - 1) : blob->n;
+  return (uint32_t)(sizeof(struct nt_out) + share);
+}
+
 static struct nt_out *new_out(struct ump_neteria *n, enum nt_kind kind, struct ump_blob *blob) {
-  uint32_t charge = (uint32_t)(sizeof(struct nt_out) + (blob ? blob->n / blob->refs : 0));
+  uint32_t charge = price(blob);
   if (n->out_bytes + charge > n->out_bytes_max) return nt_count(n, NT_replies_lost), NULL;
   struct nt_out *o;
   if (!ump_list_empty(&n->free_outs)) {
