@@ -74,16 +74,10 @@ int ump__walk_error(lua_State *L, const struct ump_walk *w, const char *why) {
   return luaL_error(L, "value at %s is %s", lua_tostring(L, -1), why);
 }
 
-unsigned ump__walk_depth(const struct ump_walk *w) {
-  unsigned n = 0;
-  for (; w; w = w->up) n += w->table != NULL;
-  return n;
-}
-
 void ump__walk_enter(lua_State *L, struct ump_walk *w, int table) {
   const void *here = lua_topointer(L, table);
   unsigned depth = 1;
-  for (const struct ump_walk *up = w->up; up; up = up->up, depth++)
+  for (const struct ump_walk *up = w->up; up && up->table; up = up->up, depth++)
     if (up->table == here) ump__walk_error(L, w->up, "a table that contains itself: plain data has no cycles");
   if (depth > UMP_VALUE_DEPTH) {
     const char *why = lua_pushfstring(L, "nested too deep: at most %d tables in one another", UMP_VALUE_DEPTH);
@@ -135,6 +129,11 @@ static void pack_string(struct packer *p, int index) {
   wrote(p, &w);
 }
 
+static void too_many(const struct packer *p) {
+  luaL_error(p->L, "%s holds too many values to be %s: at most %I", p->how->root, p->how->verb,
+             (LUAI_UACINT)(p->how->values ? p->how->values : UMP_VALUE_COUNT));
+}
+
 /* How a table is filled: list, if its keys 1..list are all there; others, the rest of its pairs. */
 struct shape {
   uint32_t list, others;
@@ -145,9 +144,7 @@ static struct shape measure(struct packer *p, int table) {
   lua_Unsigned border = lua_rawlen(L, table), count = 0, within = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     within += lua_isinteger(L, -2) && (lua_Unsigned)lua_tointeger(L, -2) - 1 < border;
-    if (++count > p->left)
-      luaL_error(L, "%s holds too many values to be %s: at most %I", p->how->root, p->how->verb,
-                 (LUAI_UACINT)(p->how->values ? p->how->values : UMP_VALUE_COUNT));
+    if (++count > p->left) too_many(p);
   }
   uint32_t list = within == border ? (uint32_t)within : 0; /* a list with holes is a map */
   return (struct shape){list, (uint32_t)count - list};
@@ -183,6 +180,7 @@ static void pack_pairs(struct packer *p, int table, struct ump_walk *w, uint32_t
       luaL_error(L, "%s has a %s as key: keys are strings, numbers or booleans", lua_tostring(L, -1), luaL_typename(L, w->key));
     }
     if (!in_list(L, w->key, list)) {
+      p->left++; /* keys do not count */
       pack(p, w->key, w);
       pack(p, w->key + 1, w);
     }
@@ -215,7 +213,7 @@ static void refuse(struct packer *p, int index, const struct ump_walk *at) {
 }
 
 static void pack(struct packer *p, int index, const struct ump_walk *at) {
-  if (!p->left--) luaL_error(p->L, "%s holds too many values to be %s", p->how->root, p->how->verb);
+  if (!p->left--) too_many(p);
   switch (lua_type(p->L, index)) {
     case LUA_TNONE:
     case LUA_TNIL: pack_tag(p, UMP_PLAIN_NIL); return;
@@ -234,8 +232,7 @@ static void pack(struct packer *p, int index, const struct ump_walk *at) {
 
 void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out) {
   struct ump_walk root = {.root = how->root};
-  /* a map's keys count as values too, so twice as many steps are allowed as values */
-  struct packer p = {L, how, out, 2 * (how->values ? how->values : UMP_VALUE_COUNT)};
+  struct packer p = {L, how, out, (how->values ? how->values : UMP_VALUE_COUNT) + 1}; /* and the outermost itself */
   luaL_checkstack(L, 8, NULL);
   pack(&p, lua_absindex(L, index), &root);
 }

@@ -27,8 +27,6 @@ struct ump_walk {
 void ump__walk_push_path(lua_State *L, const struct ump_walk *w);
 /* Raises "value at PATH is WHY". */
 int ump__walk_error(lua_State *L, const struct ump_walk *w, const char *why);
-/* How deep w is: 1 for the outermost table. */
-unsigned ump__walk_depth(const struct ump_walk *w);
 /* Raises if the table on top of the stack is one of those that lead to it, or too deep. */
 void ump__walk_enter(lua_State *L, struct ump_walk *w, int table);
 
