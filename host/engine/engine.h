@@ -58,7 +58,8 @@ ump_time ump_engine_deadline(const struct ump_engine *e);
 void ump_engine_expire(struct ump_engine *e, ump_time now); /* timers, ticks, retransmissions, timeouts that are due */
 
 /* Ends every session (reason "the server is stopping"): disconnect is called for each client, protocols say goodbye where the
- * wire has a word for it. Flush afterwards. */
+ * wire has a word for it; then the rulebook's timers end, and there are no more ticks. Nobody is admitted any more. Flush
+ * afterwards. */
 void ump_engine_drain(struct ump_engine *e, ump_time now);
 
 /* ---- what a rulebook may ask for ----

@@ -82,7 +82,7 @@ void ump__kicks_run(struct ump_engine *e) {
   }
 }
 
-/* The farewell is left out: there may be no memory for 10,000 of them when the host is stopping for lack of it. */
+/* There is no farewell to allocate: ten thousand of them may not be there when the host is stopping for lack of memory. */
 void ump_engine_drain(struct ump_engine *e, ump_time now) {
   if (now > e->now) e->now = now;
   e->draining = true;
@@ -91,4 +91,5 @@ void ump_engine_drain(struct ump_engine *e, ump_time now) {
     ump_list_push(&e->kicks, &c->kicks);
   }
   ump__kicks_run(e);
+  ump__timers_end_others(e, NULL);
 }

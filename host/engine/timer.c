@@ -144,7 +144,7 @@ static void call_timer(struct ump_engine *e, struct ump__timer *t) {
 static ump_time tick_time(const struct ump__ticks *x, uint64_t k) { return x->base + (ump_time)((double)k * 1e9 / x->rate_hz); }
 
 static ump_time tick_due(const struct ump_engine *e) {
-  return e->rb && e->ticks.rate_hz > 0 ? tick_time(&e->ticks, e->ticks.k) : UMP_NEVER;
+  return e->rb && e->ticks.rate_hz > 0 && !e->draining ? tick_time(&e->ticks, e->ticks.k) : UMP_NEVER;
 }
 
 static void tick(struct ump_engine *e, uint64_t until) {

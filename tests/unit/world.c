@@ -304,7 +304,9 @@ void world_advance(struct world *w, ump_time by) {
   w->now = until;
 }
 
-struct ump_client *world_client(struct world *w, uint32_t proto, uint32_t session) { return w->proto[proto].clients[session]; }
+struct ump_client *world_client(struct world *w, uint32_t proto, uint32_t session) {
+  return session < FAKE_SESSIONS ? w->proto[proto].clients[session] : NULL;
+}
 
 uint64_t world_count(struct world *w, const char *counter) {
   struct ump_counters c = ump_engine_counters(w->engine);
