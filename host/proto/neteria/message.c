@@ -20,18 +20,23 @@ struct ump_bytes ump__nt_string(struct ump_neteria *n, const struct ump_json_val
   return s;
 }
 
-/* Four ids an event make this worth eight bytes at a time: a byte's top bit is set where it is below 0x20 or is 0x7f (and
- * perhaps above such a byte, by a borrow; whether there is one at all is exact). */
-static bool control_free(struct ump_bytes s) {
+/* Four ids an event make this worth eight bytes at a time. A byte's top bit is set where it is below 0x20 or is 0x7f; a borrow
+ * may set it in bytes above such a one, so that there is one is exact, and which is not asked. */
+static uint64_t controls(uint64_t w) {
   const uint64_t ones = 0x0101010101010101u;
-  uint64_t w = ones * ' ', bad = 0;
-  for (size_t i = 0; i < s.n; i += 8) {
-    if (s.n - i < 8) w = ones * ' ';
-    memcpy(&w, s.p + i, s.n - i < 8 ? s.n - i : 8);
-    uint64_t del = w ^ ones * 0x7f;
-    bad |= ((w - ones * 0x20) & ~w) | ((del - ones) & ~del);
+  uint64_t del = w ^ ones * 0x7f;
+  return (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & ones * 0x80;
+}
+
+static bool control_free(struct ump_bytes s) {
+  uint64_t w, found = 0;
+  for (; s.n >= 8; s.p += 8, s.n -= 8) {
+    memcpy(&w, s.p, 8);
+    found |= controls(w);
   }
-  return !(bad & ones * 0x80);
+  w = 0x2020202020202020u;
+  if (s.n) memcpy(&w, s.p, s.n);
+  return !(found | controls(w));
 }
 
 /* A cuuid or euuid: a string of 1 to 64 bytes without control characters. */
