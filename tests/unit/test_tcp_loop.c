@@ -125,6 +125,7 @@ static void test_tcp_last_words_survive_input_that_nobody_reads(void **state) {
   for (int i = 0; i < 20; i++) send(fd, "more\n", 5, MSG_NOSIGNAL);
   assert_int_equal(hear(&w, fd, buf, sizeof buf), 4);
   assert_memory_equal(buf, "bye\n", 4);
+  assert_int_equal(recv(fd, buf, 1, 0), 0); /* a clean end, no reset */
   assert_int_equal(wire_echo_facts()->closed, 1); /* for the protocol it is over already */
   close(fd);
   UNTIL(&w, ump_tcp_stats(w.tcp)->open == 0);
