@@ -38,7 +38,7 @@ static void arm(lua_State *L) { lua_sethook(L, on_interrupt, EVERYTHING, 1); }
 
 /* Back to how a state's hook is when nothing is wrong. A signal may come in the middle, so the trip is looked at again. */
 static void disarm(lua_State *L, struct ump_vm *vm) {
-  if (vm->watchdog) lua_sethook(L, NULL, 0, 0);
+  if (vm->gate) lua_sethook(L, NULL, 0, 0);
   else lua_sethook(L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
   if (vm->tripped) arm(L);
 }
@@ -81,7 +81,7 @@ static void on_count(lua_State *L, lua_Debug *ar) {
 
 void ump_vm_charge(lua_State *L, size_t steps) {
   struct ump_vm *vm = ump_vm_of(L);
-  if (!vm->watchdog) spend(vm, steps);
+  if (!vm->gate) spend(vm, steps);
   if (vm->tripped) ump__budget_raise(L);
 }
 
@@ -101,27 +101,12 @@ int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results) {
   return status;
 }
 
-void ump__budget_begin(struct ump_vm *vm, ump_time hard) {
-  vm->in_call = true;
-  vm->calls++;
-  vm->hard = hard ? hard : vm->cfg.hard;
-  vm->running = vm->L;
-  if (vm->watchdog) {
-    /* A long budget of its own (a reload's load handler) has a soft one in proportion. */
-    ump_time soft = !hard || hard <= vm->cfg.hard ? vm->cfg.soft : hard / 2;
-    ump__watchdog_enter(vm->watchdog, vm, soft, vm->hard);
-    return;
-  }
+/* From 0 in each call, so that a call's budget does not depend on the calls before it. */
+void ump__budget_count(struct ump_vm *vm) {
   vm->used = 0;
   vm->allowed = vm->cfg.instructions;
-  if (hard) vm->allowed = (uint64_t)((double)vm->allowed * ((double)hard / (double)vm->cfg.hard));
+  if (vm->hard != vm->cfg.hard) vm->allowed = (uint64_t)((double)vm->allowed * ((double)vm->hard / (double)vm->cfg.hard));
   lua_sethook(vm->L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
-}
-
-bool ump__budget_end(struct ump_vm *vm) {
-  if (vm->watchdog) ump__watchdog_leave(vm->watchdog);
-  vm->in_call = false;
-  return !(vm->tripped | vm->soft_over | vm->soft_due);
 }
 
 /* At most one line a second of host time; the others are counted in the next. */

@@ -237,15 +237,15 @@ static int end_loading(lua_State *L) {
   return 0;
 }
 
-/* Notes that a module is being loaded until the calling C function ends. A note of an earlier call is stale (a spent budget
- * lets no __close run). */
+/* Notes that a module is being loaded until the calling C function ends. A spent budget lets no __close run, so a note from
+ * before one is stale. */
 static void begin_loading(lua_State *L, const char *name) {
-  lua_Integer call = (lua_Integer)ump_vm_of(L)->calls;
+  lua_Integer trips = (lua_Integer)ump_vm_of(L)->trips;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ump__key_loading);
-  if (lua_getfield(L, -1, name) == LUA_TNUMBER && lua_tointeger(L, -1) == call)
+  if (lua_getfield(L, -1, name) == LUA_TNUMBER && lua_tointeger(L, -1) == trips)
     luaL_error(L, "require '%s': it is still being loaded (two modules require each other); move what both need into a third",
                name);
-  lua_pushinteger(L, call);
+  lua_pushinteger(L, trips);
   lua_setfield(L, -3, name);
   lua_pop(L, 2);
   lua_createtable(L, 1, 0);

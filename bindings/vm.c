@@ -50,10 +50,39 @@ static int settle(struct ump_vm *vm, int status) {
   int result = 0;
   if (status != LUA_OK || vm->tripped) result = failed(vm, status);
   if (status != LUA_OK) lua_pop(vm->L, 1);
+  vm->trips += vm->tripped;
   ump__budget_settle(vm);
   vm->trip_where[0] = vm->refused_where[0] = 0;
   vm->refused = false;
   return result;
+}
+
+static inline void begin(struct ump_vm *vm, ump_time hard) {
+  struct ump__gate *gate = vm->gate;
+  vm->in_call = true;
+  vm->error_n = 0;
+  vm->hard = hard ? hard : vm->cfg.hard;
+  if (!gate) {
+    ump__budget_count(vm);
+    return;
+  }
+  uint64_t call = atomic_load_explicit(&gate->call, memory_order_relaxed);
+  gate->vm = vm;
+  /* A long budget of its own (a reload's load handler) has a soft one in proportion. */
+  atomic_store_explicit(&gate->soft, hard > vm->cfg.hard ? hard / 2 : vm->cfg.soft, memory_order_relaxed);
+  atomic_store_explicit(&gate->hard, vm->hard, memory_order_relaxed);
+  atomic_store_explicit(&gate->call, call + 1, memory_order_release);
+  if (atomic_load_explicit(&gate->asleep, memory_order_relaxed)) ump__watchdog_wake(gate);
+}
+
+static inline void end(struct ump_vm *vm) {
+  struct ump__gate *gate = vm->gate;
+  if (gate) {
+    uint64_t call = atomic_load_explicit(&gate->call, memory_order_relaxed);
+    atomic_store_explicit(&gate->call, call + 1, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst); /* our signal handler does nothing from here on */
+  }
+  vm->in_call = false;
 }
 
 /* stack of vm->L at rest: ump__vm_message */
@@ -62,11 +91,11 @@ int ump_vm_call_for(struct ump_vm *vm, lua_CFunction fn, void *arg, ump_time har
   assert(!vm->in_call && lua_gettop(L) == 1);
   lua_pushcfunction(L, fn);
   lua_pushlightuserdata(L, arg);
-  vm->error_n = 0;
-  ump__budget_begin(vm, hard);
+  begin(vm, hard);
   int status = lua_pcall(L, 1, 0, 1);
-  bool plain = ump__budget_end(vm);
-  int result = plain && status == LUA_OK ? 0 : settle(vm, status);
+  end(vm);
+  int result = 0;
+  if (status != LUA_OK || vm->tripped || vm->soft_over || vm->soft_due) result = settle(vm, status);
   if (vm->memory > vm->pressure) ump_vm_idle_collect(vm);
   assert(lua_gettop(L) == 1);
   return result;
@@ -87,7 +116,7 @@ static bool copy_folder(const char **folder) {
 
 static bool configure(struct ump_vm *vm, const struct ump_vm_cfg *cfg) {
   vm->cfg = *cfg;
-  vm->watchdog = cfg->watchdog;
+  if (cfg->watchdog) vm->gate = ump__watchdog_gate(cfg->watchdog);
   if (!vm->cfg.memory) vm->cfg.memory = DEFAULT_MEMORY;
   if (!vm->cfg.soft) vm->cfg.soft = DEFAULT_SOFT;
   if (!vm->cfg.hard) vm->cfg.hard = DEFAULT_HARD;

@@ -49,7 +49,7 @@ static void put_text(struct ump_vm *vm, lua_State *L, const char *s, size_t n) {
 
 static void put_budget(struct ump_vm *vm) {
   if (vm->trip_where[0]) put(vm, "%s: ", vm->trip_where);
-  if (vm->watchdog)
+  if (vm->gate)
     put(vm, "this call ran for more than its budget of %lld ms and was ended", (long long)(vm->hard / UMP_MS));
   else
     put(vm, "this call ran for more than its budget of %llu instructions and was ended",

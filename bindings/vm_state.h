@@ -17,32 +17,42 @@ enum {
   UMP__HOST_RESERVE = 256 << 10, /* bytes over the cap that the host's own code may use, so that errors can be told */
 };
 
+/* Where the loop's thread says which call is under way, and the watchdog's looks (watchdog.c). */
+struct ump__gate {
+  _Atomic uint64_t call;      /* odd while a call is under way; different for each call */
+  _Atomic ump_time soft, hard;
+  struct ump_vm *volatile vm; /* only for the loop's thread and its signal handler */
+  _Atomic bool asleep;        /* the watchdog's thread wants to be woken by the next call */
+};
+
 struct ump_file {
   char *path; /* owned */
 };
 
 struct ump_vm {
+  /* What every call touches comes first. running, tripped and soft_due are also the signal handler's, on our own thread. */
   lua_State *L;
-  struct ump_watchdog *watchdog; /* NULL: count instructions */
-  struct ump_vm_cfg cfg;         /* defaults filled in; root and library are owned copies */
-
-  /* budget.c. The first three are also touched by the signal handler, on the VM's own thread. */
+  struct ump__gate *gate;         /* of the watchdog; NULL: count instructions */
   lua_State *volatile running;    /* the coroutine (or main thread) under way: whose hook an interrupt arms */
   volatile sig_atomic_t tripped;  /* the call under way has spent its budget; stays until it has ended */
   volatile sig_atomic_t soft_due; /* the soft budget is spent and the place not yet noted */
+  size_t memory, pressure;        /* bytes in use; above this the collector is hurried after a call */
   bool in_call, soft_over;
-  unsigned closing;               /* nested coroutine.close, see sandbox_coroutine.c */
-  uint64_t calls;                 /* number of the call under way */
-  uint64_t used, allowed;         /* instructions, when they are counted */
   ump_time hard;                  /* of the call under way */
+  size_t error_n;                 /* of error, below */
+  struct ump_vm_cfg cfg;          /* defaults filled in; root and library are owned copies */
+
+  /* budget.c */
+  unsigned closing;               /* nested coroutine.close, see sandbox_coroutine.c */
+  uint64_t trips;                 /* calls that were over their budget */
+  uint64_t used, allowed;         /* instructions, when they are counted */
   ump_time soft_cpu;              /* thread CPU time when the soft budget was noted */
   ump_time logged;                /* when a soft overrun was last logged, host clock */
-  uint64_t unlogged;
+  uint64_t unlogged;              /* soft overruns since then */
   char soft_where[UMP__WHERE_CAP], trip_where[UMP__WHERE_CAP];
 
   /* alloc.c */
-  size_t memory, memory_max;
-  size_t pressure;                /* above this the collector is hurried after a call */
+  size_t memory_max;
   size_t collected;               /* in use when the last cycle of the collector ended */
   bool refused;                   /* in the call under way */
   char refused_where[UMP__WHERE_CAP];
@@ -53,7 +63,6 @@ struct ump_vm {
   uint64_t files_hash;
 
   struct ump_rng_seeded random;   /* math.random */
-  size_t error_n;
   char error[UMP__ERROR_CAP];     /* message of the last call */
 };
 
@@ -61,9 +70,7 @@ struct ump_vm {
 void *ump__vm_alloc(void *vm, void *p, size_t old_n, size_t n);
 
 /* ---- budget.c ---- */
-void ump__budget_begin(struct ump_vm *vm, ump_time hard);
-/* True: nothing happened that the slow end of a call must look at. */
-bool ump__budget_end(struct ump_vm *vm);
+void ump__budget_count(struct ump_vm *vm); /* begins a call whose instructions are counted */
 void ump__budget_settle(struct ump_vm *vm); /* after a trip or a soft overrun: disarms the hook, logs */
 void ump__budget_interrupt(struct ump_vm *vm, bool hard); /* from the signal handler */
 int ump__budget_raise(lua_State *L);                      /* raises the trip; does not return */
@@ -75,8 +82,8 @@ static inline void ump__budget_check(lua_State *L) {
 void ump__where(lua_State *L, char *out, size_t cap);
 
 /* ---- watchdog.c ---- */
-void ump__watchdog_enter(struct ump_watchdog *w, struct ump_vm *vm, ump_time soft, ump_time hard);
-void ump__watchdog_leave(struct ump_watchdog *w);
+struct ump__gate *ump__watchdog_gate(struct ump_watchdog *w);
+void ump__watchdog_wake(struct ump__gate *gate);
 ump_time ump__thread_cpu(void); /* CPU time of the calling thread */
 
 /* ---- vm_error.c ---- */
@@ -97,7 +104,10 @@ void ump__sandbox_open_coroutine(lua_State *L, int stock); /* the same */
 void ump__sandbox_open_os(lua_State *L);                   /* the same */
 void ump__sandbox_open_math(lua_State *L, int stock);      /* the same */
 void ump__sandbox_open_require(lua_State *L, int env);     /* sets require, load and package in env */
-int ump__sandbox_format(lua_State *L);                     /* string.format */
+int ump__sandbox_find(lua_State *L);                       /* string.find, ... */
+int ump__sandbox_match(lua_State *L);
+int ump__sandbox_gmatch(lua_State *L);
+int ump__sandbox_gsub(lua_State *L);
 const char *ump__tolstring(lua_State *L, int index, size_t *n); /* luaL_tolstring without addresses; pushes it */
 
 /* Keys in the registry: the addresses of these. */

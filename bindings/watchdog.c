@@ -1,7 +1,7 @@
-/* A thread that looks at the call under way every few milliseconds. A call pays two stores for it; the clock is read by this
+/* A thread that looks at the call under way every few milliseconds. A call pays a few stores for it; the clock is read by this
  * thread alone, when the same call is seen twice.
  *
- * `call` is odd while a call is under way and different for each call. When a call overruns, the thread names it in `target`
+ * When a call overruns, the thread names it in `target`
  * and sends the signal; the handler, on the loop's own thread, does something only if that very call is still under way. It
  * is sent again at every look until the call has ended, so a signal that came at a bad moment costs one look, not the host. */
 #define _GNU_SOURCE /* pthread_sigqueue: the handler is told which watchdog it serves, so no global is needed */
@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/list.h" /* UMP_CONTAINER */
 #include "bindings/vm_state.h"
 
 static const ump_time LOOK = 4 * UMP_MS;        /* between two looks while calls are made */
@@ -21,13 +22,8 @@ enum { IDLE_LOOKS = 50, SIGNAL = SIGURG };
 enum order { ORDER_SOFT, ORDER_HARD, ORDER_WHERE };
 
 struct ump_watchdog {
-  /* written by the loop's thread in every call, and read by the watchdog's */
-  _Alignas(64) _Atomic uint64_t call;
-  _Atomic ump_time soft, hard;
-  struct ump_vm *volatile vm; /* of the call under way; only the loop's thread and its signal handler */
-  _Alignas(64) _Atomic bool asleep;
-  /* for the signal handler */
-  _Atomic uint64_t target;
+  _Alignas(64) struct ump__gate gate;
+  _Alignas(64) _Atomic uint64_t target; /* from here: what the signal handler is told */
   _Atomic int order;
   _Atomic bool where_known;
   char where[UMP__WHERE_CAP];
@@ -59,26 +55,14 @@ static ump_time read_clock(clockid_t clock) {
 
 ump_time ump__thread_cpu(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
-static void wake_up(struct ump_watchdog *w) {
+struct ump__gate *ump__watchdog_gate(struct ump_watchdog *w) { return &w->gate; }
+
+void ump__watchdog_wake(struct ump__gate *gate) {
+  struct ump_watchdog *w = UMP_CONTAINER(gate, struct ump_watchdog, gate);
   pthread_mutex_lock(&w->mutex);
-  atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
+  atomic_store_explicit(&gate->asleep, false, memory_order_relaxed);
   pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->mutex);
-}
-
-void ump__watchdog_enter(struct ump_watchdog *w, struct ump_vm *vm, ump_time soft, ump_time hard) {
-  uint64_t call = atomic_load_explicit(&w->call, memory_order_relaxed);
-  w->vm = vm;
-  atomic_store_explicit(&w->soft, soft, memory_order_relaxed);
-  atomic_store_explicit(&w->hard, hard, memory_order_relaxed);
-  atomic_store_explicit(&w->call, call + 1, memory_order_release);
-  if (atomic_load_explicit(&w->asleep, memory_order_relaxed)) wake_up(w);
-}
-
-void ump__watchdog_leave(struct ump_watchdog *w) {
-  uint64_t call = atomic_load_explicit(&w->call, memory_order_relaxed);
-  atomic_store_explicit(&w->call, call + 1, memory_order_release);
-  atomic_signal_fence(memory_order_seq_cst); /* our handler does nothing from here on */
 }
 
 /* On the loop's thread, in the middle of anything. */
@@ -87,14 +71,14 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   int saved = errno;
   (void)number, (void)context;
   if (info->si_code != SI_QUEUE || info->si_pid != getpid() || !w) return; /* sent by someone else */
-  uint64_t call = atomic_load_explicit(&w->call, memory_order_relaxed);
+  uint64_t call = atomic_load_explicit(&w->gate.call, memory_order_relaxed);
   if ((call & 1) && call == atomic_load(&w->target)) {
     enum order order = (enum order)atomic_load(&w->order);
     if (order == ORDER_WHERE) {
-      ump__where(w->vm->running, w->where, sizeof w->where);
+      ump__where(w->gate.vm->running, w->where, sizeof w->where);
       atomic_store(&w->where_known, true);
     } else {
-      ump__budget_interrupt(w->vm, order == ORDER_HARD);
+      ump__budget_interrupt(w->gate.vm, order == ORDER_HARD);
     }
   }
   errno = saved;
@@ -132,8 +116,8 @@ static void look_at(struct ump_watchdog *w, struct sight *s, ump_time now) {
   s->wall += ump_time_min(now - s->last_look, 4 * LOOK);
   s->last_look = now;
   ump_time cpu = read_clock(w->loop_cpu) - s->cpu;
-  ump_time soft = atomic_load_explicit(&w->soft, memory_order_relaxed);
-  ump_time hard = atomic_load_explicit(&w->hard, memory_order_relaxed);
+  ump_time soft = atomic_load_explicit(&w->gate.soft, memory_order_relaxed);
+  ump_time hard = atomic_load_explicit(&w->gate.hard, memory_order_relaxed);
   /* A call waits where it should not (a log that is not read, a slow disk): that counts too, but later. */
   ump_time patience = hard + (w->stuck ? w->stuck : 2 * UMP_S);
   if (cpu >= hard || s->wall >= patience) {
@@ -151,9 +135,9 @@ static bool rest(struct ump_watchdog *w, ump_time now, ump_time how_long, bool a
   ump_time until = now + how_long;
   struct timespec t = {(time_t)(until / UMP_S), (long)(until % UMP_S)};
   pthread_mutex_lock(&w->mutex);
-  atomic_store_explicit(&w->asleep, asleep, memory_order_relaxed);
+  atomic_store_explicit(&w->gate.asleep, asleep, memory_order_relaxed);
   if (!w->stop) pthread_cond_timedwait(&w->wake, &w->mutex, &t);
-  atomic_store_explicit(&w->asleep, false, memory_order_relaxed);
+  atomic_store_explicit(&w->gate.asleep, false, memory_order_relaxed);
   bool go_on = !w->stop;
   pthread_mutex_unlock(&w->mutex);
   return go_on;
@@ -165,7 +149,7 @@ static void *watch(void *arg) {
   int idle = 0;
   for (;;) {
     ump_time now = read_clock(CLOCK_MONOTONIC);
-    uint64_t call = atomic_load_explicit(&w->call, memory_order_acquire);
+    uint64_t call = atomic_load_explicit(&w->gate.call, memory_order_acquire);
     if (call != s.call) first_sight(w, &s, call, now), idle = 0;
     else if (call & 1) look_at(w, &s, now);
     else if (idle < IDLE_LOOKS) idle++;
