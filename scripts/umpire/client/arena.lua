@@ -55,7 +55,7 @@ local on = {}
 
 function on.welcome(self, d)
   self.me, self.map, self.coin, self.score = d.you, d.map, d.coin, 0
-  self.confirmed_x, self.confirmed_y, self.unjudged = d.x, d.y, {}
+  self.confirmed_x, self.confirmed_y = d.x, d.y -- what is unjudged still will be, from here
   self.others = {}
   for _, p in ipairs(d.players) do self.others[p[1]] = { x = p[2], y = p[3], score = p[4] } end
   self:say(("you are %s"):format(d.you))
@@ -78,7 +78,7 @@ end
 
 function on.moved(self, d)
   if d[1] == self.me then
-    self.confirmed_x, self.confirmed_y, self.unjudged = d[2], d[3], {}
+    self.confirmed_x, self.confirmed_y = d[2], d[3]
   else
     local other = self.others[d[1]] or { score = 0 }
     other.x, other.y = d[2], d[3]
