@@ -34,14 +34,18 @@ static uint64_t key_of_addr(const struct ump__attempts *a, const struct ump_addr
   return ump_hash64(&a->key, ump_bytes(text, sizeof text));
 }
 
-static bool over(const struct tries *t, uint32_t now_s) { return t->n == 0 || now_s - t->since >= MINUTE_S; }
+static bool over(const struct tries *t, uint32_t now_s) {
+  return t->n == 0 || now_s - t->since >= MINUTE_S;
+}
 
 /* Where this key is counted, fresh if it was not. */
 static struct tries *find(struct ump__attempts *a, uint64_t key, uint32_t now_s) {
   struct tries *way = a->sets[key % SETS].way, *least = way;
   for (int i = 0; i < WAYS; i++) {
-    if (over(&way[i], now_s)) way[i].n = 0;
-    else if (way[i].key == key) return &way[i];
+    if (over(&way[i], now_s))
+      way[i].n = 0;
+    else if (way[i].key == key)
+      return &way[i];
     if (way[i].n < least->n) least = &way[i];
   }
   *least = (struct tries){.key = key, .since = now_s};
@@ -55,7 +59,8 @@ bool ump__attempts_take(struct ump__attempts *a, const struct ump_addr *from, st
   struct tries *t = find(a, key_of_addr(a, from), now_s);
   if (t->n >= most) return false;
   t->n++;
-  /* The name's place may be the address's when a set is crowded; then the address loses its count, which harms nobody. */
+  /* The name's place may be the address's when a set is crowded; then the address loses its count, which harms nobody.
+   */
   t = find(a, key_of_name(a, name), now_s);
   if (t->n >= most) return false;
   t->n++;

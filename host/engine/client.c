@@ -105,7 +105,9 @@ void ump__clients_deinit(struct ump_engine *e) {
   e->slots = NULL;
 }
 
-size_t ump_engine_n_clients(const struct ump_engine *e) { return e->n_clients; }
+size_t ump_engine_n_clients(const struct ump_engine *e) {
+  return e->n_clients;
+}
 
 struct ump_client *ump_engine_next_client(const struct ump_engine *e, const struct ump_client *after) {
   const struct ump_list *at = after ? after->all.next : e->all.next;

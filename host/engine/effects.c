@@ -1,9 +1,9 @@
-/* What a rulebook asks for, all or nothing. While a call into it is under way, everything is kept in a list; when the call
- * succeeded the list is done in order, otherwise it is dropped.
+/* What a rulebook asks for, all or nothing. While a call into it is under way, everything is kept in a list; when the
+ * call succeeded the list is done in order, otherwise it is dropped.
  *
- * A notify is packed by its protocol at once: that copies the data to where it is going to stay, and tells at once whether it
- * fits. Names and reasons are copied at once too. So doing the effects cannot run out of memory, apart from what the
- * protocol's own queues need. The list itself is used again by the next call and only ever grows to its limit.
+ * A notify is packed by its protocol at once: that copies the data to where it is going to stay, and tells at once
+ * whether it fits. Names and reasons are copied at once too. So doing the effects cannot run out of memory, apart from
+ * what the protocol's own queues need. The list itself is used again by the next call and only ever grows to its limit.
  *
  * Clients are named by slot and serial, so one that is gone by then is simply not found. */
 #include "engine/inside.h"
@@ -53,10 +53,17 @@ static void drop(struct ump_engine *e, struct ump__effect *f) {
   switch ((enum kind)f->kind) {
   case NOTIFY:
   case BROADCAST:
-  case KICK: ump_blob_unref(f->blob); break;
-  case TIMER: ump__timer_end(e, f->timer, true); break;
-  case NAME: ump__text_free(e->mem, f->name); break;
-  case CANCEL: break;
+  case KICK:
+    ump_blob_unref(f->blob);
+    break;
+  case TIMER:
+    ump__timer_end(e, f->timer, true);
+    break;
+  case NAME:
+    ump__text_free(e->mem, f->name);
+    break;
+  case CANCEL:
+    break;
   }
 }
 
@@ -66,12 +73,15 @@ static int deliver(struct ump_engine *e, struct ump_client *c, struct ump_blob *
   struct ump__listener *l = &e->listeners[c->listener];
   int err = c->leaving || !c->admitted ? UMP_EGONE : l->ops->notify(l->self, c->session, payload, e->now);
   l->stirred = true;
-  if (err) UMP__COUNT(e, notifies_lost);
-  else UMP__COUNT(e, notifies);
+  if (err)
+    UMP__COUNT(e, notifies_lost);
+  else
+    UMP__COUNT(e, notifies);
   return err;
 }
 
-static void deliver_all(struct ump_engine *e, uint32_t listener, struct ump_blob *payload, const struct ump_client *except) {
+static void deliver_all(struct ump_engine *e, uint32_t listener, struct ump_blob *payload,
+                        const struct ump_client *except) {
   for (struct ump_client *c = NULL; (c = ump_engine_next_client(e, c));)
     if (c->listener == listener && c != except) deliver(e, c, payload);
 }
@@ -80,15 +90,23 @@ static void perform(struct ump_engine *e, struct ump__effect *f) {
   struct ump_client *c = f->serial ? ump__client_at(e, f->slot, f->serial) : NULL;
   switch ((enum kind)f->kind) {
   case NOTIFY:
-    if (c) deliver(e, c, f->blob);
-    else UMP__COUNT(e, notifies_lost);
+    if (c)
+      deliver(e, c, f->blob);
+    else
+      UMP__COUNT(e, notifies_lost);
     break;
-  case BROADCAST: deliver_all(e, f->listener, f->blob, c); break;
+  case BROADCAST:
+    deliver_all(e, f->listener, f->blob, c);
+    break;
   case KICK:
     if (c && c->admitted && !c->leaving) ump__kick_queue(e, c, ump_blob_ref(f->blob));
     break;
-  case TIMER: ump__timer_start(e, f->timer); return;
-  case CANCEL: ump__timer_end(e, f->timer, true); return;
+  case TIMER:
+    ump__timer_start(e, f->timer);
+    return;
+  case CANCEL:
+    ump__timer_end(e, f->timer, true);
+    return;
   case NAME:
     if (!c) break;
     ump__client_rename(e, c, f->name);
@@ -117,8 +135,12 @@ static void finish(struct ump_engine *e, void (*each)(struct ump_engine *, struc
   x->owner = NULL;
 }
 
-void ump__call_commit(struct ump_engine *e) { finish(e, perform); }
-void ump__call_rollback(struct ump_engine *e) { finish(e, drop); }
+void ump__call_commit(struct ump_engine *e) {
+  finish(e, perform);
+}
+void ump__call_rollback(struct ump_engine *e) {
+  finish(e, drop);
+}
 
 void ump__call_end(struct ump_engine *e, int rc) {
   if (rc >= 0) {
@@ -143,8 +165,8 @@ static int addressable(const struct ump_engine *e, const struct ump_client *c) {
   return x->asking == UMP__KEEP && c->kicked_in == x->call ? UMP_EGONE : 0;
 }
 
-/* Does the client's queue have room for one more, after all that this call has asked for already? The protocol does not know
- * a client that is being admitted; its queue is empty. */
+/* Does the client's queue have room for one more, after all that this call has asked for already? The protocol does not
+ * know a client that is being admitted; its queue is empty. */
 static bool has_room(struct ump_engine *e, struct ump_client *c) {
   struct ump__effects *x = &e->effects;
   struct ump__listener *l = &e->listeners[c->listener];
@@ -161,7 +183,8 @@ int ump_engine_notify(struct ump_engine *e, struct ump_client *c, const struct u
   if (keeping && !has_room(e, c)) return UMP_EFULL;
   if ((err = l->ops->pack(l->self, n, &payload))) return err;
   if (keeping) {
-    err = keep(e, (struct ump__effect){.kind = NOTIFY, .slot = c->slot, .serial = c->serial, .blob = payload}, payload->n);
+    err = keep(e, (struct ump__effect){.kind = NOTIFY, .slot = c->slot, .serial = c->serial, .blob = payload},
+               payload->n);
     if (!err) c->asked++;
   } else {
     err = deliver(e, c, payload);
@@ -184,7 +207,8 @@ static int broadcast_to(struct ump_engine *e, uint32_t i, const struct ump_notic
   return err;
 }
 
-static int broadcast(struct ump_engine *e, const struct ump_notice *const by_encoding[3], const struct ump_client *except) {
+static int broadcast(struct ump_engine *e, const struct ump_notice *const by_encoding[3],
+                     const struct ump_client *except) {
   struct ump__effects *x = &e->effects;
   size_t n = x->n, bytes = x->bytes;
   int err = 0;
@@ -201,13 +225,16 @@ static int broadcast(struct ump_engine *e, const struct ump_notice *const by_enc
   return err;
 }
 
-int ump_engine_broadcast(struct ump_engine *e, const struct ump_notice *const by_encoding[3], struct ump_client *except) {
+int ump_engine_broadcast(struct ump_engine *e, const struct ump_notice *const by_encoding[3],
+                         struct ump_client *except) {
   if (e->effects.asking == UMP__REFUSE) return UMP_EFULL;
   if (e->effects.asking == UMP__KEEP) return broadcast(e, by_encoding, except);
   ump__call_begin(e, e->rb);
   int err = broadcast(e, by_encoding, except);
-  if (err) ump__call_rollback(e);
-  else ump__call_commit(e);
+  if (err)
+    ump__call_rollback(e);
+  else
+    ump__call_commit(e);
   return err;
 }
 
@@ -224,8 +251,10 @@ int ump_engine_kick(struct ump_engine *e, struct ump_client *c, struct ump_bytes
     return 0;
   }
   err = keep(e, (struct ump__effect){.kind = KICK, .slot = c->slot, .serial = c->serial, .blob = copy}, reason.n);
-  if (err) ump_blob_unref(copy);
-  else c->kicked_in = e->effects.call;
+  if (err)
+    ump_blob_unref(copy);
+  else
+    c->kicked_in = e->effects.call;
   return err;
 }
 
@@ -233,10 +262,13 @@ int ump_engine_timer(struct ump_engine *e, ump_time after, ump_time every, uint6
   struct ump__effects *x = &e->effects;
   if (x->asking == UMP__REFUSE) return UMP_EFULL;
   bool keeping = x->asking == UMP__KEEP;
-  int err = ump__timer_new(e, keeping ? x->owner : e->rb, after, every, id);
+  struct ump_rulebook *owner = keeping ? x->owner : e->rb;
+  int err = owner ? ump__timer_new(e, owner, after, every, id) : UMP_EGONE;
   if (err) return err;
-  if (!keeping) ump__timer_start(e, *id);
-  else if ((err = keep(e, (struct ump__effect){.kind = TIMER, .timer = *id}, 0))) ump__timer_end(e, *id, false);
+  if (!keeping)
+    ump__timer_start(e, *id);
+  else if ((err = keep(e, (struct ump__effect){.kind = TIMER, .timer = *id}, 0)))
+    ump__timer_end(e, *id, false);
   return err;
 }
 
@@ -263,7 +295,8 @@ int ump_engine_set_name(struct ump_engine *e, struct ump_client *c, const struct
     ump__client_rename(e, c, copy);
     return 0;
   }
-  err = keep(e, (struct ump__effect){.kind = NAME, .slot = c->slot, .serial = c->serial, .name = copy}, name ? name->n : 0);
+  err = keep(e, (struct ump__effect){.kind = NAME, .slot = c->slot, .serial = c->serial, .name = copy},
+             name ? name->n : 0);
   if (err) ump__text_free(e->mem, copy);
   return err;
 }
@@ -281,4 +314,6 @@ void ump_engine_commit(struct ump_engine *e) {
   if (in_place) ump__kicks_run(e); /* else once it is: set_rulebook */
 }
 
-void ump_engine_rollback(struct ump_engine *e) { ump__call_rollback(e); }
+void ump_engine_rollback(struct ump_engine *e) {
+  ump__call_rollback(e);
+}

@@ -3,7 +3,9 @@
 
 /* ---- life ---- */
 
-static size_t or_else(size_t value, size_t fallback) { return value ? value : fallback; }
+static size_t or_else(size_t value, size_t fallback) {
+  return value ? value : fallback;
+}
 
 static struct ump_limits with_defaults(struct ump_limits l) {
   return (struct ump_limits){
@@ -86,12 +88,23 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
 static void handle(struct ump_engine *e, uint32_t listener, struct ump_event *ev) {
   switch (ev->type) {
   case UMP_EVENT_JUDGE:
-  case UMP_EVENT_LOGIN: ump__judge(e, &e->listeners[listener], ev); break;
-  case UMP_EVENT_CONNECT: ump__connect(e, listener, ev); break;
-  case UMP_EVENT_DISCONNECT: ump__disconnect(e, ev); break;
-  case UMP_EVENT_NAME: ump__take_name(e, ev); break;
-  case UMP_EVENT_LOGOUT: ump__client_rename(e, ev->client, NULL); break;
-  case UMP_EVENT_NONE: break;
+  case UMP_EVENT_LOGIN:
+    ump__judge(e, &e->listeners[listener], ev);
+    break;
+  case UMP_EVENT_CONNECT:
+    ump__connect(e, listener, ev);
+    break;
+  case UMP_EVENT_DISCONNECT:
+    ump__disconnect(e, ev);
+    break;
+  case UMP_EVENT_NAME:
+    ump__take_name(e, ev);
+    break;
+  case UMP_EVENT_LOGOUT:
+    ump__client_rename(e, ev->client, NULL);
+    break;
+  case UMP_EVENT_NONE:
+    break;
   }
   ump__kicks_run(e);
 }
@@ -109,8 +122,10 @@ static void pull(struct ump_engine *e, uint32_t listener) {
 /* Pulls until no listener has anything more: what was done for an event of one may have made events of another. */
 static void settle(struct ump_engine *e) {
   for (uint32_t i = 0; i < e->n_listeners;) {
-    if (!e->listeners[i].stirred) i++;
-    else pull(e, i), i = 0;
+    if (!e->listeners[i].stirred)
+      i++;
+    else
+      pull(e, i), i = 0;
   }
 }
 
@@ -127,13 +142,15 @@ static void leave(struct ump_engine *e, uint32_t listener) {
   assert(ump_engine_consistent(e));
 }
 
-void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in, ump_time now) {
+void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in,
+                     ump_time now) {
   struct ump__listener *l = enter(e, listener, now);
   l->ops->recv(l->self, from, in, e->now);
   leave(e, listener);
 }
 
-int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out, ump_time now) {
+int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
+                     ump_time now) {
   struct ump__listener *l = enter(e, listener, now);
   return l->ops->flush(l->self, to, out, e->now);
 }
@@ -168,7 +185,8 @@ int ump_engine_touched(struct ump_engine *e, uint32_t listener, uint32_t *conn) 
   return l->ops->touched(l->self, conn);
 }
 
-size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_slice_out *slices, size_t max) {
+size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_slice_out *slices,
+                         size_t max) {
   struct ump__listener *l = &e->listeners[listener];
   return l->ops->output(l->self, conn, slices, max);
 }
@@ -213,15 +231,27 @@ void ump_engine_expire(struct ump_engine *e, ump_time now) {
 
 /* ---- looking ---- */
 
-unsigned ump_engine_encodings(const struct ump_engine *e) { return e->encodings; }
+unsigned ump_engine_encodings(const struct ump_engine *e) {
+  return e->encodings;
+}
 enum ump_encoding ump_engine_encoding(const struct ump_engine *e, const struct ump_client *c) {
   return e->listeners[c->listener].ops->encoding;
 }
-ump_time ump_engine_now(const struct ump_engine *e) { return e->now; }
-const struct ump_rng *ump_engine_rng(const struct ump_engine *e) { return e->rng; }
-const struct ump_log *ump_engine_log(const struct ump_engine *e) { return e->log; }
-const struct ump_mem *ump_engine_mem(const struct ump_engine *e) { return e->mem; }
-size_t ump_engine_n_listeners(const struct ump_engine *e) { return e->n_listeners; }
+ump_time ump_engine_now(const struct ump_engine *e) {
+  return e->now;
+}
+const struct ump_rng *ump_engine_rng(const struct ump_engine *e) {
+  return e->rng;
+}
+const struct ump_log *ump_engine_log(const struct ump_engine *e) {
+  return e->log;
+}
+const struct ump_mem *ump_engine_mem(const struct ump_engine *e) {
+  return e->mem;
+}
+size_t ump_engine_n_listeners(const struct ump_engine *e) {
+  return e->n_listeners;
+}
 const struct ump_proto_ops *ump_engine_listener(const struct ump_engine *e, uint32_t listener) {
   return e->listeners[listener].ops;
 }

@@ -12,28 +12,28 @@
 
 /* ---- counters: the name, as status and metrics print it, is the member's ---- */
 #define UMP__COUNTS(X)                                                                                                 \
-  X(connects)            /* clients admitted */                                                                        \
-  X(refused)             /* clients that were not */                                                                   \
-  X(disconnects)         /* sessions that ended, kicks included */                                                     \
+  X(connects)    /* clients admitted */                                                                                \
+  X(refused)     /* clients that were not */                                                                           \
+  X(disconnects) /* sessions that ended, kicks included */                                                             \
   X(kicks)                                                                                                             \
-  X(events)              /* judged, by any verdict */                                                                  \
+  X(events) /* judged, by any verdict */                                                                               \
   X(legal)                                                                                                             \
   X(illegal)                                                                                                           \
   X(invalid)                                                                                                           \
-  X(internal)            /* errors and blown budgets of the rulebook */                                                \
-  X(event_repeats)       /* judged before: the same answer again */                                                    \
-  X(event_too_old)       /* made longer ago than the window reaches: neither judged nor answered */                    \
-  X(event_over_rate)     /* the client's share of the window is used up: the same */                                   \
-  X(event_window_full)   /* the window is: the same */                                                                 \
-  X(event_no_rules)      /* no rulebook in place: the same */                                                          \
-  X(logins)              /* judged log-ins */                                                                          \
-  X(logins_over_rate)    /* of these: too many attempts, the rulebook was not asked */                                 \
-  X(notifies)            /* handed to a protocol, broadcasts counted once per client */                                \
-  X(notifies_lost)       /* asked for, but the client was gone or could not take it */                                 \
-  X(timers)              /* calls of rule timers */                                                                    \
+  X(internal)          /* errors and blown budgets of the rulebook */                                                  \
+  X(event_repeats)     /* judged before: the same answer again */                                                      \
+  X(event_too_old)     /* made longer ago than the window reaches: neither judged nor answered */                      \
+  X(event_over_rate)   /* the client's share of the window is used up: the same */                                     \
+  X(event_window_full) /* the window is: the same */                                                                   \
+  X(event_no_rules)    /* no rulebook in place: the same */                                                            \
+  X(logins)            /* judged log-ins */                                                                            \
+  X(logins_over_rate)  /* of these: too many attempts, the rulebook was not asked */                                   \
+  X(notifies)          /* handed to a protocol, broadcasts counted once per client */                                  \
+  X(notifies_lost)     /* asked for, but the client was gone or could not take it */                                   \
+  X(timers)            /* calls of rule timers */                                                                      \
   X(ticks)                                                                                                             \
-  X(ticks_late)          /* of these: catching up after a stall */                                                     \
-  X(calls_failed)        /* calls into the rulebook that failed, of whatever kind; their effects were dropped */
+  X(ticks_late)   /* of these: catching up after a stall */                                                            \
+  X(calls_failed) /* calls into the rulebook that failed, of whatever kind; their effects were dropped */
 
 enum ump__count {
 #define X(name) UMP__##name,
@@ -52,7 +52,7 @@ enum ump__asking {
 struct ump__effects {
   struct ump__effect *v; /* kept between calls, so that the steady path does not allocate for it */
   size_t n, cap;
-  size_t bytes;               /* of the data they carry */
+  size_t bytes; /* of the data they carry */
   enum ump__asking asking;
   struct ump_rulebook *owner; /* who is asking */
   uint64_t call;              /* number of the call under way, for marks on clients and timers; 0: before the first */
@@ -63,9 +63,9 @@ struct ump__effects {
 struct ump__timer;
 struct ump__timers {
   struct ump_heap heap;
-  struct ump__timer **slots; /* every one ever made; those not in use wait for their next use */
+  struct ump__timer **slots;     /* every one ever made; those not in use wait for their next use */
   uint32_t n_slots, cap, vacant; /* vacant: slot + 1 of the first unused one, 0: none */
-  uint32_t n, made;          /* in use; ever made, half of an id */
+  uint32_t n, made;              /* in use; ever made, half of an id */
 };
 struct ump__ticks {
   double rate_hz; /* 0: none */
@@ -98,8 +98,8 @@ struct ump_engine {
   uint32_t n_listeners;
   unsigned encodings;
 
-  struct ump__slot *slots;               /* clients by slot */
-  uint32_t n_slots, cap_slots, vacant;   /* ever in use at once; room; slot + 1 of the first free one, 0: none */
+  struct ump__slot *slots;             /* clients by slot */
+  uint32_t n_slots, cap_slots, vacant; /* ever in use at once; room; slot + 1 of the first free one, 0: none */
   struct ump_list all, kicks;
   size_t n_clients; /* admitted and not leaving */
   uint64_t serials; /* the last one given */
@@ -115,7 +115,8 @@ struct ump_engine {
 #define UMP__COUNT(e, name) ((void)(e)->counts[UMP__##name]++)
 
 /* ---- clients: client.c ---- */
-struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, const struct ump_event *ev); /* NULL: no memory */
+struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener,
+                                   const struct ump_event *ev); /* NULL: no memory */
 void ump__client_admit(struct ump_engine *e, struct ump_client *c);
 void ump__client_leave(struct ump_engine *e, struct ump_client *c); /* leaving from now on */
 void ump__client_free(struct ump_engine *e, struct ump_client *c);  /* forgotten by the rulebook first */
@@ -125,28 +126,30 @@ void ump__clients_deinit(struct ump_engine *e);
 
 /* ---- text.c ---- */
 enum { UMP__NAME_MAX = 64, UMP__REASON_MAX = 200 };
-bool ump__text_is_name(struct ump_bytes t);            /* 1-64 bytes of UTF-8 without control characters */
+bool ump__text_is_name(struct ump_bytes t);                        /* 1-64 bytes of UTF-8 without control characters */
 char *ump__text_copy(const struct ump_mem *m, struct ump_bytes t); /* NUL-terminated; NULL: no memory */
-void ump__text_free(const struct ump_mem *m, char *t); /* NULL is allowed */
-struct ump_bytes ump__reason(struct ump_bytes t);      /* cut to 200 bytes between characters; empty when no UTF-8 */
+void ump__text_free(const struct ump_mem *m, char *t);             /* NULL is allowed */
+struct ump_bytes ump__reason(struct ump_bytes t); /* cut to 200 bytes between characters; empty when no UTF-8 */
 
 /* ---- calls into the rulebook: effects.c ---- */
 void ump__call_begin(struct ump_engine *e, struct ump_rulebook *rb);
-void ump__call_commit(struct ump_engine *e);   /* does what was asked for; kicks are queued only */
+void ump__call_commit(struct ump_engine *e); /* does what was asked for; kicks are queued only */
 void ump__call_rollback(struct ump_engine *e);
 void ump__call_end(struct ump_engine *e, int rc); /* commit when rc >= 0, else roll back and count */
 void ump__effects_deinit(struct ump_engine *e);
 
 /* ---- kicks: session.c ---- */
 void ump__kick_queue(struct ump_engine *e, struct ump_client *c, struct ump_blob *reason); /* takes a reference over */
-void ump__kicks_run(struct ump_engine *e); /* until none is queued */
+void ump__kicks_run(struct ump_engine *e);                                                 /* until none is queued */
 
 /* ---- timer.c ---- */
 int ump__timer_new(struct ump_engine *e, struct ump_rulebook *owner, ump_time after, ump_time every, uint64_t *id);
 void ump__timer_start(struct ump_engine *e, uint64_t id);
-bool ump__timer_cancellable(const struct ump_engine *e, const struct ump_rulebook *owner, uint64_t id); /* and not yet asked */
+bool ump__timer_cancellable(const struct ump_engine *e, const struct ump_rulebook *owner,
+                            uint64_t id); /* and not yet asked */
 void ump__timer_mark_cancelled(struct ump_engine *e, uint64_t id);
-void ump__timer_end(struct ump_engine *e, uint64_t id, bool tell); /* tell: timer_gone. One that is not there is allowed */
+void ump__timer_end(struct ump_engine *e, uint64_t id,
+                    bool tell); /* tell: timer_gone. One that is not there is allowed */
 void ump__timers_end_others(struct ump_engine *e, const struct ump_rulebook *keep);
 void ump__timers_run(struct ump_engine *e); /* timers and ticks that are due, in order of time */
 void ump__ticks_set(struct ump_engine *e, double rate_hz);

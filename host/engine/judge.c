@@ -1,12 +1,12 @@
 /* What happens to one event: look up, reserve, judge, remember, then effects and answer in the protocol's order.
  *
- * No answer at all is a valid outcome: when the event cannot be remembered, judging it would make the next copy a second
- * execution. The client asks again, or gives up. */
+ * No answer at all is a valid outcome: when the event cannot be remembered, judging it would make the next copy a
+ * second execution. The client asks again, or gives up. */
 #include "engine/inside.h"
 
-/* Remembers the verdict, if it is one to remember, then does the effects and answers in the order of the wire. ok: the call
- * into the rulebook, if there was one, succeeded. The reason and data of the answer stay valid until the next call into the
- * rulebook; doing the effects makes none (timer_gone lets go of a function and no more). */
+/* Remembers the verdict, if it is one to remember, then does the effects and answers in the order of the wire. ok: the
+ * call into the rulebook, if there was one, succeeded. The reason and data of the answer stay valid until the next call
+ * into the rulebook; doing the effects makes none (timer_gone lets go of a function and no more). */
 static void conclude(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, uint64_t key,
                      const struct ump_answer *a) {
   UMP__COUNT(e, events);
@@ -18,9 +18,10 @@ static void conclude(struct ump_engine *e, struct ump__listener *l, const struct
   if (keeping && !l->ops->effects_first) ump__call_commit(e);
 }
 
-/* A share of the window for each client: window_per_client events a second on average over the life of a cell. window_due runs
- * ahead of the clock by one interval per event, and may be ahead by the whole life: then as many cells as the share allows
- * may be alive already. (Those judged at once and those judged since can both be alive, so twice the share is the bound.) */
+/* A share of the window for each client: window_per_client events a second on average over the life of a cell.
+ * window_due runs ahead of the clock by one interval per event, and may be ahead by the whole life: then as many cells
+ * as the share allows may be alive already. (Those judged at once and those judged since can both be alive, so twice
+ * the share is the bound.) */
 static bool within_share(struct ump_engine *e, struct ump_client *c) {
   ump_time interval = UMP_S / e->limits.window_per_client;
   ump_time due = c->window_due > e->now ? c->window_due : e->now;
@@ -65,7 +66,8 @@ static void say(struct ump_answer *a, enum ump_verdict verdict, const char *reas
   a->reason = ump_text(reason);
 }
 
-/* name: a copy of ev->user, taken over. The log-in's own effects come after the name, so a rulebook may give another. */
+/* name: a copy of ev->user, taken over. The log-in's own effects come after the name, so a rulebook may give another.
+ */
 static void ask_login(struct ump_engine *e, const struct ump_event *ev, char *name, struct ump_answer *a) {
   struct ump_bytes reason = {0};
   ump__call_begin(e, e->rb);
@@ -100,8 +102,10 @@ static void login(struct ump_engine *e, struct ump__listener *l, const struct um
     return;
   }
   char *name = ump__text_copy(e->mem, ev->user);
-  if (name) ask_login(e, ev, name, a);
-  else say(a, UMP_INTERNAL, "internal");
+  if (name)
+    ask_login(e, ev, name, a);
+  else
+    say(a, UMP_INTERNAL, "internal");
 }
 
 void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event *ev) {
@@ -123,9 +127,13 @@ void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event 
     }
     if (!remember(e, ev, key)) return;
   }
-  if (ev->malformed) say(&a, UMP_INVALID, "malformed");
-  else if (!e->rb) say(&a, UMP_INTERNAL, "no rules");
-  else if (ev->type == UMP_EVENT_LOGIN) login(e, l, ev, &a);
-  else ask_judge(e, ev, &a);
+  if (ev->malformed)
+    say(&a, UMP_INVALID, "malformed");
+  else if (!e->rb)
+    say(&a, UMP_INTERNAL, "no rules");
+  else if (ev->type == UMP_EVENT_LOGIN)
+    login(e, l, ev, &a);
+  else
+    ask_judge(e, ev, &a);
   conclude(e, l, ev, key, &a);
 }

@@ -1,5 +1,5 @@
-/* A set-associative table: the hash of a text names a set of eight places, allocated when it is first needed. Nothing is ever
- * moved, so a reference is simply a place, and no insertion costs more than looking through one set. */
+/* A set-associative table: the hash of a text names a set of eight places, allocated when it is first needed. Nothing
+ * is ever moved, so a reference is simply a place, and no insertion costs more than looking through one set. */
 #include "engine/reasons.h"
 
 #include <assert.h>
@@ -8,8 +8,8 @@ enum {
   WAYS = 8,
   MOST_SETS = 8192, /* 65,536 reasons: with a life of 300 s that is 218 new ones a second */
   LEAST_SETS = 16,
-  LONGEST = 200,    /* bytes of a reason, proto.h */
-  SWEEP = 8,        /* sets per step of tidying: 64 texts */
+  LONGEST = 200, /* bytes of a reason, proto.h */
+  SWEEP = 8,     /* sets per step of tidying: 64 texts */
 };
 
 struct reason {
@@ -22,7 +22,8 @@ struct ump__reason_set {
   struct reason way[WAYS];
 };
 
-void ump__reasons_init(struct ump__reasons *r, const struct ump_mem *mem, const struct ump_hash_key *key, size_t max_bytes) {
+void ump__reasons_init(struct ump__reasons *r, const struct ump_mem *mem, const struct ump_hash_key *key,
+                       size_t max_bytes) {
   *r = (struct ump__reasons){.mem = mem, .key = *key, .max_bytes = max_bytes, .n_sets = LEAST_SETS};
   /* A set with eight texts of 40 bytes is some 512 bytes. */
   while (r->n_sets < MOST_SETS && r->n_sets * (size_t)512 < max_bytes) r->n_sets *= 2;
@@ -59,7 +60,9 @@ static struct ump__reason_set *set_of(struct ump__reasons *r, uint32_t i) {
   return r->sets[i];
 }
 
-static bool dead(const struct reason *e, uint32_t now_s, uint32_t life_s) { return now_s - e->seen > life_s; }
+static bool dead(const struct reason *e, uint32_t now_s, uint32_t life_s) {
+  return now_s - e->seen > life_s;
+}
 
 void ump__reasons_tidy(struct ump__reasons *r, uint32_t now_s, uint32_t life_s) {
   for (int i = 0; r->sets && i < SWEEP; i++, r->hand++) {

@@ -1,7 +1,7 @@
 /* The reasons that remembered verdicts were given with, each text kept once. Inside of verdict.c.
  *
- * There are no reference counts: cells die silently. A reason lives as long as the youngest cell that refers to it, because
- * every sight of a cell is a sight of its reason; so a live cell never refers to a dead reason. */
+ * There are no reference counts: cells die silently. A reason lives as long as the youngest cell that refers to it,
+ * because every sight of a cell is a sight of its reason; so a live cell never refers to a dead reason. */
 #ifndef UMP_ENGINE_REASONS_H
 #define UMP_ENGINE_REASONS_H
 
@@ -20,7 +20,8 @@ struct ump__reasons {
 };
 
 /* now_s and life_s: seconds, as the verdict table counts them. max_bytes bounds everything held. Allocates nothing. */
-void ump__reasons_init(struct ump__reasons *r, const struct ump_mem *mem, const struct ump_hash_key *key, size_t max_bytes);
+void ump__reasons_init(struct ump__reasons *r, const struct ump_mem *mem, const struct ump_hash_key *key,
+                       size_t max_bytes);
 void ump__reasons_deinit(struct ump__reasons *r);
 /* A reference to the text, below 2^29; 0: there is no room for it, or it is empty. */
 uint32_t ump__reasons_put(struct ump__reasons *r, struct ump_bytes text, uint32_t now_s, uint32_t life_s);

@@ -16,14 +16,17 @@ struct ump_rulebook_ops {
   /* Every function returns a negative enum ump_err when it failed (an error, a blown budget; already logged):
    * the engine then drops all effects of that call. */
   int (*connect)(void *self, struct ump_client *c, struct ump_bytes *reason); /* 1: admitted, 0: refused */
-  int (*judge)(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out); /* legal, then execute */
+  /* legal, then execute */
+  int (*judge)(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out);
   int (*disconnect)(void *self, struct ump_client *c, struct ump_bytes reason);
   int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
                struct ump_bytes *reason); /* 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has no login */
-  int (*tick)(void *self, ump_time dt); /* 1 / tick_rate after the tick before; after a stall one more, for all that was missed */
+  /* dt: 1 / tick_rate; after a stall there is one more, for all that was missed */
+  int (*tick)(void *self, ump_time dt);
   int (*timer)(void *self, uint64_t id);
   /* These two let go and do no more: they ask nothing of the engine, and a judgement's reason and data outlive them. */
-  void (*timer_gone)(void *self, uint64_t id); /* fired for the last time, cancelled or never came to be: let go of its function */
+  /* Fired for the last time, cancelled or never came to be. */
+  void (*timer_gone)(void *self, uint64_t id);
   void (*forget)(void *self, struct ump_client *c); /* the client is about to be freed; also one that connect refused */
 };
 

@@ -58,8 +58,8 @@ void ump__disconnect(struct ump_engine *e, const struct ump_event *ev) {
   ump__client_free(e, ev->client);
 }
 
-/* ---- thrown out. Queued, so that a disconnect handler that kicks others, whose disconnect handler kicks others still, goes
- * round a loop and not down the stack. A client is queued once, so the loop ends. ---- */
+/* ---- thrown out. Queued, so that a disconnect handler that kicks others, whose disconnect handler kicks others still,
+ * goes round a loop and not down the stack. A client is queued once, so the loop ends. ---- */
 
 void ump__kick_queue(struct ump_engine *e, struct ump_client *c, struct ump_blob *reason) {
   assert(!c->leaving && !c->farewell);
@@ -72,7 +72,8 @@ void ump__kicks_run(struct ump_engine *e) {
   while (!ump_list_empty(&e->kicks)) {
     struct ump_client *c = UMP_CONTAINER(e->kicks.next, struct ump_client, kicks);
     struct ump__listener *l = &e->listeners[c->listener];
-    struct ump_bytes reason = c->farewell ? ump_bytes(c->farewell->p, c->farewell->n) : ump_text("the server is stopping");
+    struct ump_bytes reason =
+        c->farewell ? ump_bytes(c->farewell->p, c->farewell->n) : ump_text("the server is stopping");
     ump_list_remove(&c->kicks);
     UMP__COUNT(e, kicks);
     tell_rules(e, c, reason);
@@ -82,7 +83,8 @@ void ump__kicks_run(struct ump_engine *e) {
   }
 }
 
-/* There is no farewell to allocate: ten thousand of them may not be there when the host is stopping for lack of memory. */
+/* There is no farewell to allocate: ten thousand of them may not be there when the host is stopping for lack of memory.
+ */
 void ump_engine_drain(struct ump_engine *e, ump_time now) {
   if (now > e->now) e->now = now;
   e->draining = true;

@@ -1,11 +1,11 @@
 /* The rulebook's timers and its ticks.
  *
- * A timer is made when it is asked for, because its id is wanted at once, and put into the heap where it never fires; doing
- * the effect then only moves it, which cannot fail. It belongs to the rulebook that asked, and ends with it.
+ * A timer is made when it is asked for, because its id is wanted at once, and put into the heap where it never fires;
+ * doing the effect then only moves it, which cannot fail. It belongs to the rulebook that asked, and ends with it.
  *
- * Neither timers nor ticks drift: each is due at a multiple of its interval, whenever the one before was really called. After
- * a stall a repeating timer is called once and goes on at the next multiple. Ticks are called twice, the second time for all
- * that was missed, so that the sum of dt is the time that went by. */
+ * Neither timers nor ticks drift: each is due at a multiple of its interval, whenever the one before was really called.
+ * After a stall a repeating timer is called once and goes on at the next multiple. Ticks are called twice, the second
+ * time for all that was missed, so that the sum of dt is the time that went by. */
 #include "engine/inside.h"
 
 enum { FIRST_TIMERS = 16 };
@@ -89,7 +89,9 @@ bool ump__timer_cancellable(const struct ump_engine *e, const struct ump_ruleboo
   return e->effects.asking != UMP__KEEP || t->cancelled_in != e->effects.call;
 }
 
-void ump__timer_mark_cancelled(struct ump_engine *e, uint64_t id) { find(e, id)->cancelled_in = e->effects.call; }
+void ump__timer_mark_cancelled(struct ump_engine *e, uint64_t id) {
+  find(e, id)->cancelled_in = e->effects.call;
+}
 
 void ump__timer_end(struct ump_engine *e, uint64_t id, bool tell) {
   struct ump__timer *t = find(e, id);
@@ -134,14 +136,17 @@ static void call_timer(struct ump_engine *e, struct ump__timer *t) {
   ump_heap_insert(&e->timers.heap, &t->node, last ? UMP_NEVER : t->due);
   UMP__COUNT(e, timers);
   ump__call_begin(e, rb);
-  ump__call_end(e, rb->ops->timer(rb->self, id)); /* a repeating one may have ended itself by now: t is not looked at again */
+  /* A repeating one may end itself in the call: t is not looked at any more. */
+  ump__call_end(e, rb->ops->timer(rb->self, id));
   if (last) ump__timer_end(e, id, true);
   ump__kicks_run(e);
 }
 
 /* ---- ticks ---- */
 
-static ump_time tick_time(const struct ump__ticks *x, uint64_t k) { return x->base + (ump_time)((double)k * 1e9 / x->rate_hz); }
+static ump_time tick_time(const struct ump__ticks *x, uint64_t k) {
+  return x->base + (ump_time)((double)k * 1e9 / x->rate_hz);
+}
 
 static ump_time tick_due(const struct ump_engine *e) {
   return e->rb && e->ticks.rate_hz > 0 && !e->draining ? tick_time(&e->ticks, e->ticks.k) : UMP_NEVER;
@@ -183,9 +188,12 @@ void ump__timers_run(struct ump_engine *e) {
   for (;;) {
     struct ump_heap_node *node = ump_heap_first(&e->timers.heap);
     ump_time at = node && node->order < fresh ? node->at : UMP_NEVER, beat = tick_due(e);
-    if (at <= e->now && at <= beat) call_timer(e, UMP_CONTAINER(node, struct ump__timer, node));
-    else if (beat <= e->now) run_tick(e);
-    else return;
+    if (at <= e->now && at <= beat)
+      call_timer(e, UMP_CONTAINER(node, struct ump__timer, node));
+    else if (beat <= e->now)
+      run_tick(e);
+    else
+      return;
   }
 }
 

@@ -1,10 +1,12 @@
-/* Extendible hashing by segments. The top bits of a fingerprint name a directory entry, which leads to a segment of 256 cache
- * lines of four cells; the low bits name two lines of it, in which the cell may be. A look-up reads two lines and no more.
+/* Extendible hashing by segments. The top bits of a fingerprint name a directory entry, which leads to a segment of 256
+ * cache lines of four cells; the low bits name two lines of it, in which the cell may be. A look-up reads two lines and
+ * no more.
  *
- * A segment that has no room left is split in two by the next bit from the top. The lines do not depend on that bit, so a
- * cell keeps its place and a split is one pass over 16 KiB, a few microseconds, however large the table is. (The usual
- * alternative, a table that doubles, copies everything at once: 128 MiB is a pause of a tenth of a second.) Two lines to
- * choose from, and one step of moving a neighbour to its other line, fill a segment to about nine tenths before it splits. */
+ * A segment that has no room left is split in two by the next bit from the top. The lines do not depend on that bit, so
+ * a cell keeps its place and a split is one pass over 16 KiB, a few microseconds, however large the table is. (The
+ * usual alternative, a table that doubles, copies everything at once: 128 MiB is a pause of a tenth of a second.) Two
+ * lines to choose from, and one step of moving a neighbour to its other line, fill a segment to about nine tenths
+ * before it splits. */
 #include "engine/verdict.h"
 
 #include <assert.h>
@@ -54,19 +56,29 @@ static uint32_t second(const struct ump_verdicts *v, ump_time now) {
   return (uint32_t)((now - v->birth) / UMP_S) + LIFE_S + 1;
 }
 
-static bool live(const struct cell *c, uint32_t now_s) { return now_s - c->seen <= LIFE_S; }
+static bool live(const struct cell *c, uint32_t now_s) {
+  return now_s - c->seen <= LIFE_S;
+}
 
-static size_t index_of(const struct ump_verdicts *v, uint64_t key) { return (size_t)(key >> 1 >> (63 - v->bits)); }
+static size_t index_of(const struct ump_verdicts *v, uint64_t key) {
+  return (size_t)(key >> 1 >> (63 - v->bits));
+}
 
-static struct segment *segment_of(const struct ump_verdicts *v, uint64_t key) { return v->dir[index_of(v, key)]; }
+static struct segment *segment_of(const struct ump_verdicts *v, uint64_t key) {
+  return v->dir[index_of(v, key)];
+}
 
-static struct line *first_line(struct segment *s, uint64_t key) { return &s->line[key % LINES]; }
+static struct line *first_line(struct segment *s, uint64_t key) {
+  return &s->line[key % LINES];
+}
 static struct line *second_line(struct segment *s, uint64_t key) {
   uint64_t i = key / LINES % LINES;
   return &s->line[i == key % LINES ? i ^ 1 : i];
 }
 
-static struct cell *cell_at(const struct segment *s, size_t i) { return (struct cell *)&s->line[i / CELLS].cell[i % CELLS]; }
+static struct cell *cell_at(struct segment *s, size_t i) {
+  return &s->line[i / CELLS].cell[i % CELLS];
+}
 
 static struct segment *segment_new(const struct ump_mem *mem, uint32_t depth) {
   void *block = ump_alloc(mem, SEGMENT_BYTES);
@@ -78,7 +90,9 @@ static struct segment *segment_new(const struct ump_mem *mem, uint32_t depth) {
   return s;
 }
 
-static void segment_free(const struct ump_mem *mem, struct segment *s) { ump_free(mem, s->block, SEGMENT_BYTES); }
+static void segment_free(const struct ump_mem *mem, struct segment *s) {
+  ump_free(mem, s->block, SEGMENT_BYTES);
+}
 
 struct ump_verdicts *ump_verdicts_new(const struct ump_mem *mem, const struct ump_hash_key *key, size_t max_bytes,
                                       ump_time now) {
@@ -98,10 +112,14 @@ no_table:
   return NULL;
 }
 
-static size_t dir_bytes(const struct ump_verdicts *v) { return sizeof *v->dir << v->bits; }
+static size_t dir_bytes(const struct ump_verdicts *v) {
+  return sizeof *v->dir << v->bits;
+}
 
 /* How many directory entries lead to a segment. They are neighbours, and the first is a multiple of that. */
-static size_t entries_of(const struct ump_verdicts *v, const struct segment *s) { return (size_t)1 << (v->bits - s->depth); }
+static size_t entries_of(const struct ump_verdicts *v, const struct segment *s) {
+  return (size_t)1 << (v->bits - s->depth);
+}
 
 void ump_verdicts_free(struct ump_verdicts *v) {
   if (!v) return;
@@ -115,7 +133,8 @@ void ump_verdicts_free(struct ump_verdicts *v) {
   ump_free(v->mem, v, sizeof *v);
 }
 
-/* Calls for the two lines at once: in a large table they are the wait for memory, and the caller has other things to do. */
+/* Calls for the two lines at once: in a large table they are the wait for memory, and the caller has other things to
+ * do. */
 uint64_t ump_verdicts_key(const struct ump_verdicts *v, uint64_t serial, struct ump_bytes id) {
   uint8_t text[8 + 64];
   assert(id.n <= 64);
@@ -196,7 +215,9 @@ static int double_dir(struct ump_verdicts *v) {
 }
 
 /* Which half of its segment's keys a key belongs to. */
-static bool upper(const struct segment *s, uint64_t key) { return key >> (63 - s->depth) & 1; }
+static bool upper(const struct segment *s, uint64_t key) {
+  return key >> (63 - s->depth) & 1;
+}
 
 /* Moves the upper half of the keys to a new segment. Dead cells are dropped. */
 static void divide(struct segment *low, struct segment *high, uint32_t now_s) {
@@ -227,8 +248,8 @@ static int split(struct ump_verdicts *v, uint64_t key, uint32_t now_s) {
 
 int ump_verdicts_reserve(struct ump_verdicts *v, uint64_t key, ump_time now) {
   uint32_t now_s = second(v, now);
-  /* One split nearly always makes room: otherwise the eight cells of both lines, and all those that their neighbours could
-   * have moved to, would have to agree in one more bit of a keyed hash. */
+  /* One split nearly always makes room: otherwise the eight cells of both lines, and all those that their neighbours
+   * could have moved to, would have to agree in one more bit of a keyed hash. */
   while (!(v->reserved = vacancy(segment_of(v, key), key, now_s))) {
     int err = split(v, key, now_s);
     if (err) return err;
@@ -247,14 +268,14 @@ void ump_verdicts_put(struct ump_verdicts *v, uint64_t key, const struct ump_ans
 
 /* ---- giving memory back ---- */
 
-static size_t count_in(const struct segment *s, uint32_t now_s) {
+static size_t count_in(struct segment *s, uint32_t now_s) {
   size_t n = 0;
   for (size_t i = 0; i < LINES * CELLS; i++) n += live(cell_at(s, i), now_s);
   return n;
 }
 
 /* Copies the live cells of high into low, whose depth is already that of both together. False: low is as it was. */
-static bool unite(struct segment *low, const struct segment *high, uint32_t now_s) {
+static bool unite(struct segment *low, struct segment *high, uint32_t now_s) {
   for (size_t i = 0; i < LINES * CELLS; i++) {
     const struct cell *c = cell_at(high, i);
     if (!live(c, now_s)) continue;
@@ -278,13 +299,14 @@ static void halve_dir(struct ump_verdicts *v) {
   }
   for (size_t i = 0; i < n / 2; i++) v->dir[i] = v->dir[2 * i];
   struct segment **dir = ump_realloc(v->mem, v->dir, dir_bytes(v), dir_bytes(v) / 2);
-  if (dir) v->dir = dir, v->bits--;
+  if (dir)
+    v->dir = dir, v->bits--;
   else /* nothing was given back; undo */
     for (size_t i = n / 2; i-- > 0;) v->dir[2 * i] = v->dir[2 * i + 1] = v->dir[i];
 }
 
-/* Makes one of a segment and its other half when both together are less than three eighths full: far enough below the nine
- * tenths at which a segment splits that it does not go to and fro. */
+/* Makes one of a segment and its other half when both together are less than three eighths full: far enough below the
+ * nine tenths at which a segment splits that it does not go to and fro. */
 static void merge(struct ump_verdicts *v, uint64_t key, uint32_t now_s) {
   struct segment *s = segment_of(v, key);
   if (s->depth == 0) return;
@@ -307,7 +329,8 @@ void ump_verdicts_tidy(struct ump_verdicts *v, ump_time now) {
   v->reserved = NULL;
   for (int i = 0; i < TIDY_PAIRS && v->n_segments > 1; i++) {
     struct segment *s = segment_of(v, v->hand);
-    uint64_t width = s->depth ? (uint64_t)1 << (64 - s->depth) : 0; /* of its keys; 2^64 is 0, which ends the loop above */
+    /* Of its keys; 2^64, all there are, is 0, and then there is nothing left to merge. */
+    uint64_t width = s->depth ? (uint64_t)1 << (64 - s->depth) : 0;
     merge(v, v->hand, now_s);
     v->hand = (v->hand & ~(width - 1)) + width; /* past the end it starts again at 0 */
   }
@@ -315,7 +338,9 @@ void ump_verdicts_tidy(struct ump_verdicts *v, ump_time now) {
   ump__reasons_tidy(&v->reasons, now_s, LIFE_S);
 }
 
-bool ump_verdicts_untidy(const struct ump_verdicts *v) { return v->n_segments > 1; }
+bool ump_verdicts_untidy(const struct ump_verdicts *v) {
+  return v->n_segments > 1;
+}
 
 size_t ump_verdicts_count(const struct ump_verdicts *v, ump_time now) {
   size_t n = 0;

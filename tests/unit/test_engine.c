@@ -51,7 +51,8 @@ static void test_engine_repeats_the_verdict_without_asking_again(void **state) {
   ev.high = true;
   give(&w, ev);
   expect(&w, "judge a1 ", "answer a1 e1 illegal high: too far");
-  w.judgement = (struct ump_judgement){.verdict = UMP_LEGAL}; /* the rules have changed their mind; the verdict has not */
+  w.judgement =
+      (struct ump_judgement){.verdict = UMP_LEGAL}; /* the rules have changed their mind; the verdict has not */
   for (int copy = 0; copy < 3; copy++) {
     w.now += 2 * UMP_S;
     world_event(&w, 0, 1, "e1", "another payload"); /* and with another priority */
@@ -102,7 +103,8 @@ static void test_engine_makes_an_id_where_there_is_none(void **state) {
   give(&w, event(1, "")), give(&w, event(1, ""));
   assert_int_equal(calls, 2);
   char first[64] = "", second[64] = "";
-  assert_int_equal(sscanf(w.trace, "judge a1 \nanswer a1 %63s legal\njudge a1 \nanswer a1 %63s legal\n", first, second), 2);
+  assert_int_equal(sscanf(w.trace, "judge a1 \nanswer a1 %63s legal\njudge a1 \nanswer a1 %63s legal\n", first, second),
+                   2);
   struct ump_uuid id;
   assert_true(ump_uuid_parse(ump_text(first), &id) && ump_uuid_parse(ump_text(second), &id));
   assert_string_not_equal(first, second);
@@ -203,7 +205,8 @@ static void test_engine_executes_once_over_a_bad_network(void **state) {
 static void test_engine_full_window_gives_no_answer_and_forgets_nothing(void **state) {
   (void)state;
   struct world w;
-  struct ump_limits limits = {.window_bytes = 1, .window_per_client = 1000000}; /* one segment of 1024 cells, and no more */
+  struct ump_limits limits = {.window_bytes = 1,
+                              .window_per_client = 1000000}; /* one segment of 1024 cells, and no more */
   char id[16];
   world_init(&w, &limits);
   join(&w);
@@ -372,7 +375,8 @@ static void test_engine_verdict_first_then_effects(void **state) {
   world_event(&w, 0, 1, "e1", "move");
   expect(&w, "judge a1 move", "answer a1 e1 legal", "notify a1 first");
   world_event(&w, 0, 1, "e2", "kick");
-  expect(&w, "judge a1 kick", "answer a1 e2 legal", "notify a1 first", "disconnect a1 enough", "kick a1 enough", "forget a1");
+  expect(&w, "judge a1 kick", "answer a1 e2 legal", "notify a1 first", "disconnect a1 enough", "kick a1 enough",
+         "forget a1");
   world_end(&w);
 }
 
@@ -388,7 +392,8 @@ static void test_engine_effects_first_where_the_wire_wants_it(void **state) {
   world_event(&w, 1, 1, "e1", "move");
   expect(&w, "judge b1 move", "notify b1 first", "answer b1 e1 legal");
   world_event(&w, 1, 1, "e2", "kick"); /* thrown out, but not before it has its answer */
-  expect(&w, "judge b1 kick", "notify b1 first", "answer b1 e2 legal", "disconnect b1 enough", "kick b1 enough", "forget b1");
+  expect(&w, "judge b1 kick", "notify b1 first", "answer b1 e2 legal", "disconnect b1 enough", "kick b1 enough",
+         "forget b1");
   world_end(&w);
 }
 

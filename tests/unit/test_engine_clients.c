@@ -302,7 +302,7 @@ static void test_engine_login_gives_the_name(void **state) {
   world_login(&w, 0, 1, "l3", "broken");
   expect(&w, "login a1 broken", "answer a1 l3 internal: internal");
   assert_string_equal(world_client(&w, 0, 1)->name, "ann"); /* a failed log-in changes nothing */
-  world_login(&w, 0, 1, "l1", "mallory"); /* the first one's copy, whatever it says now */
+  world_login(&w, 0, 1, "l1", "mallory");                   /* the first one's copy, whatever it says now */
   expect(&w, "repeat a1 l1 legal");
   assert_string_equal(world_client(&w, 0, 1)->name, "ann");
   world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = 1});
@@ -326,7 +326,12 @@ static void test_engine_without_accounts_says_so(void **state) {
 
 static void test_engine_malformed_names_are_invalid(void **state) {
   (void)state;
-  static const char *const bad[] = {"", "a\tb", "\x7F", "\xC3", "\xED\xA0\x80", "\xC2\x9B",
+  static const char *const bad[] = {"",
+                                    "a\tb",
+                                    "\x7F",
+                                    "\xC3",
+                                    "\xED\xA0\x80",
+                                    "\xC2\x9B",
                                     "0123456789012345678901234567890123456789012345678901234567890123x"};
   struct world w;
   world_init(&w, NULL);
@@ -447,7 +452,8 @@ static void test_engine_attempts_need_bounded_memory(void **state) {
   size_t blocks = w.mem.blocks;
   for (int i = 0; i < 900; i++) { /* under the client's address, which is over its rate at once */
     struct ump_client *c = world_client(&w, 0, 1);
-    c->addr.ip[1] = (uint8_t)i, c->addr.ip[2] = (uint8_t)(i >> 8); /* another address each time, as 900 clients would have */
+    c->addr.ip[1] = (uint8_t)i,
+    c->addr.ip[2] = (uint8_t)(i >> 8); /* another address each time, as 900 clients would have */
     snprintf(id, sizeof id, "m%d", i), snprintf(user, sizeof user, "user%d", i);
     world_login(&w, 0, 1, id, user);
   }

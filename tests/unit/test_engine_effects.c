@@ -51,8 +51,8 @@ static void test_effects_are_done_in_order_after_the_call(void **state) {
   world_init(&w, NULL);
   join(&w, 2);
   event_that_asks(&w, "e1", ask_for_everything);
-  expect(&w, "judge a1 ask", "asked", "answer a1 e1 legal", "notify a1 one", "notify a1 two", "notify a2 two", "notify a2 three",
-         "notify a2 four", "disconnect a2 bye", "kick a2 bye", "forget a2");
+  expect(&w, "judge a1 ask", "asked", "answer a1 e1 legal", "notify a1 one", "notify a1 two", "notify a2 two",
+         "notify a2 three", "notify a2 four", "disconnect a2 bye", "kick a2 bye", "forget a2");
   assert_string_equal(world_client(&w, 0, 1)->name, "ann");
   world_advance(&w, UMP_S);
   expect(&w, "timer 0", "timer_gone 0");
@@ -212,8 +212,8 @@ static void test_effects_nothing_reaches_one_that_is_kicked(void **state) {
   world_init(&w, NULL);
   join(&w, 2);
   event_that_asks(&w, "e1", kick_twice);
-  expect(&w, "judge a1 ask", "answer a1 e1 legal", "notify a2 before", "notify a1 to all that stay", "disconnect a2 out",
-         "kick a2 out", "forget a2");
+  expect(&w, "judge a1 ask", "answer a1 e1 legal", "notify a2 before", "notify a1 to all that stay",
+         "disconnect a2 out", "kick a2 out", "forget a2");
   assert_int_equal(world_count(&w, "kicks"), 1);
   world_end(&w);
 }
@@ -256,8 +256,8 @@ static void test_effects_kicks_in_disconnect_are_queued(void **state) {
   join(&w, 3);
   w.hook = kick_the_next, w.user = &depth;
   world_leave(&w, 0, 1);
-  expect(&w, "disconnect a1 left", "forget a1", "disconnect a2 you too", "kick a2 you too", "forget a2", "disconnect a3 you too",
-         "kick a3 you too", "forget a3");
+  expect(&w, "disconnect a1 left", "forget a1", "disconnect a2 you too", "kick a2 you too", "forget a2",
+         "disconnect a3 you too", "kick a3 you too", "forget a3");
   world_end(&w);
 }
 
@@ -292,8 +292,10 @@ static void test_effects_broadcast_speaks_each_listeners_encoding(void **state) 
   two_listeners(&w);
   assert_int_equal(ump_engine_encodings(w.engine), 1u << UMP_JSON | 1u << UMP_PLAIN);
   assert_int_equal(ump_engine_encoding(w.engine, world_client(&w, 1, 1)), UMP_PLAIN);
-  struct ump_notice json = {.has_name = true, .name = ump_text("json")}, plain = {.has_name = true, .name = ump_text("plain")};
-  const struct ump_notice *const both[3] = {[UMP_JSON] = &json, [UMP_PLAIN] = &plain}, *const one[3] = {[UMP_JSON] = &json};
+  struct ump_notice json = {.has_name = true, .name = ump_text("json")},
+                    plain = {.has_name = true, .name = ump_text("plain")};
+  const struct ump_notice *const both[3] = {[UMP_JSON] = &json, [UMP_PLAIN] = &plain}, *const one[3] = {[UMP_JSON] =
+                                                                                                            &json};
   assert_int_equal(ump_engine_broadcast(w.engine, both, NULL), 0);
   expect(&w, "notify a1 json", "notify b1 plain");
   assert_int_equal(ump_engine_broadcast(w.engine, both, world_client(&w, 0, 1)), 0);

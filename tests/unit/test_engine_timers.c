@@ -45,7 +45,8 @@ static void test_timers_repeat_without_drift(void **state) {
   w.now += 100 * UMP_S; /* after a stall: once, and on with the next multiple */
   ump_engine_expire(w.engine, w.now);
   expect(&w, "timer 0");
-  assert_true(ump_engine_deadline(w.engine) > w.now && (ump_engine_deadline(w.engine) - begin) % (250 * UMP_MS) == 100 * UMP_MS);
+  assert_true(ump_engine_deadline(w.engine) > w.now &&
+              (ump_engine_deadline(w.engine) - begin) % (250 * UMP_MS) == 100 * UMP_MS);
   assert_int_equal(ump_engine_cancel(w.engine, id), 0);
   expect(&w, "timer_gone 0");
   world_end(&w);
@@ -264,7 +265,9 @@ static void test_ticks_come_at_the_rate(void **state) {
 
 static ump_time sum_of_dt;
 static int (*tick_of_world)(void *self, ump_time dt);
-static int sum_up(void *self, ump_time dt) { return sum_of_dt += dt, tick_of_world(self, dt); }
+static int sum_up(void *self, ump_time dt) {
+  return sum_of_dt += dt, tick_of_world(self, dt);
+}
 
 static void test_ticks_do_not_drift_in_ten_hours(void **state) {
   (void)state;

@@ -125,7 +125,8 @@ static void test_verdict_full_table_refuses_and_evicts_nothing(void **state) {
   assert_int_equal(ump_verdicts_count(w.v, born), alive);
   assert_true(alive > 256 * 1024 / 16 * 6 / 10); /* and most of the memory is cells in use */
   /* When the old ones have died, there is room again, in the same memory. */
-  for (unsigned i = 0; i < 1000; i++) assert_int_equal(insert(&w, nth_key(&w, n + i), UMP_LEGAL, "", born + 301 * UMP_S), 0);
+  for (unsigned i = 0; i < 1000; i++)
+    assert_int_equal(insert(&w, nth_key(&w, n + i), UMP_LEGAL, "", born + 301 * UMP_S), 0);
   assert_in_range(w.mem.bytes, 192 * 1024, 256 * 1024);
   window_end(&w);
 }
@@ -189,7 +190,8 @@ static void test_verdict_tidying_full_segments_changes_nothing(void **state) {
   window_end(&w);
 }
 
-/* Against a plain array that remembers everything: thousands of events, some seen again, time going on, tidying between. */
+/* Against a plain array that remembers everything: thousands of events, some seen again, time going on, tidying
+ * between. */
 static void test_verdict_agrees_with_a_simple_model(void **state) {
   (void)state;
   enum { IDS = 5000, STEPS = 400000 };
@@ -209,8 +211,10 @@ static void test_verdict_agrees_with_a_simple_model(void **state) {
     int found = ump_verdicts_find(w.v, key, &a, now);
     if (seen[i] && now - seen[i] < UMP_VERDICT_LIFE) assert_int_equal(found, 1);
     if (!seen[i] || now - seen[i] >= UMP_VERDICT_LIFE + UMP_S) assert_int_equal(found, 0);
-    if (found) assert_int_equal(a.verdict, verdict[i]);
-    else verdict[i] = (unsigned char)ump_rng_below(&r.rng, 4), insert(&w, key, (enum ump_verdict)verdict[i], "", now);
+    if (found)
+      assert_int_equal(a.verdict, verdict[i]);
+    else
+      verdict[i] = (unsigned char)ump_rng_below(&r.rng, 4), insert(&w, key, (enum ump_verdict)verdict[i], "", now);
     seen[i] = now;
     if (step % 50 == 0) ump_verdicts_tidy(w.v, now);
   }
@@ -295,8 +299,10 @@ static void test_verdict_survives_every_failing_allocation(void **state) {
         snprintf(text, sizeof text, "reason %u", i % 50);
         int err = insert(&w, nth_key(&w, i), UMP_ILLEGAL, text, born);
         assert_true(err == 0 || err == UMP_ENOMEM);
-        if (err) refused++;
-        else taken++;
+        if (err)
+          refused++;
+        else
+          taken++;
       }
       for (unsigned i = 0; w.v && i < 4000; i++) there += known(&w, nth_key(&w, i), born);
       assert_int_equal(there, taken);

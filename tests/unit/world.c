@@ -39,7 +39,9 @@ static int fake_create(void **self, const struct ump_proto_cfg *cfg, ump_time no
   *self = (void *)(uintptr_t)cfg->options[0].number;
   return 0;
 }
-static void fake_destroy(void *self) { ((struct fake_proto *)self)->n_clients = 0; }
+static void fake_destroy(void *self) {
+  ((struct fake_proto *)self)->n_clients = 0;
+}
 static void fake_recv(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now) {
   (void)self, (void)from, (void)in, (void)now;
 }
@@ -55,15 +57,19 @@ static int fake_next(void *self, struct ump_event *ev, ump_time now) {
   return 1;
 }
 
-static char letter(const struct fake_proto *p) { return (char)('a' + p->index); }
+static char letter(const struct fake_proto *p) {
+  return (char)('a' + p->index);
+}
 
-static void fake_admit(void *self, uint32_t session, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
-                       ump_time now) {
+static void fake_admit(void *self, uint32_t session, struct ump_client *client, uint64_t serial,
+                       struct ump_bytes reason, ump_time now) {
   struct fake_proto *p = self;
   (void)now;
   p->clients[session] = client;
-  if (client) p->n_clients++, p->serials[session] = serial, world_trace(p->w, "admit %c%u", letter(p), session);
-  else world_trace(p->w, "refuse %c%u %.*s", letter(p), session, (int)reason.n, (const char *)reason.p);
+  if (client)
+    p->n_clients++, p->serials[session] = serial, world_trace(p->w, "admit %c%u", letter(p), session);
+  else
+    world_trace(p->w, "refuse %c%u %.*s", letter(p), session, (int)reason.n, (const char *)reason.p);
 }
 
 static void fake_answer(void *self, const struct ump_event *ev, const struct ump_answer *a, ump_time now) {
@@ -71,9 +77,10 @@ static void fake_answer(void *self, const struct ump_event *ev, const struct ump
   (void)now;
   if (p->w->quiet) return;
   assert_ptr_equal(p->clients[ev->session], ev->client);
-  world_trace(p->w, "%s %c%u %.*s %s%s%s%.*s%s%.*s", a->repeat ? "repeat" : "answer", letter(p), ev->session, (int)ev->id.n,
-              (const char *)ev->id.p, verdicts[a->verdict], a->high ? " high" : "", a->reason.n ? ": " : "", (int)a->reason.n,
-              (const char *)a->reason.p, a->data.n ? " = " : "", (int)a->data.n, (const char *)a->data.p);
+  world_trace(p->w, "%s %c%u %.*s %s%s%s%.*s%s%.*s", a->repeat ? "repeat" : "answer", letter(p), ev->session,
+              (int)ev->id.n, (const char *)ev->id.p, verdicts[a->verdict], a->high ? " high" : "",
+              a->reason.n ? ": " : "", (int)a->reason.n, (const char *)a->reason.p, a->data.n ? " = " : "",
+              (int)a->data.n, (const char *)a->data.p);
 }
 
 static int fake_pack(void *self, const struct ump_notice *n, struct ump_blob **out) {
@@ -90,7 +97,7 @@ static int fake_notify(void *self, uint32_t session, struct ump_blob *payload, u
   struct fake_proto *p = self;
   (void)now;
   assert_non_null(p->clients[session]);
-  if (p->notify_err && p->disconnects_on_notify)
+  if (p->notify_err && p->disconnects_on_notify && p->n_queue < FAKE_QUEUE)
     p->queue[p->n_queue++] = (struct ump_event){.type = UMP_EVENT_DISCONNECT, .session = session, .reason = "slow"};
   if (p->notify_err) return p->notify_err;
   world_trace(p->w, "notify %c%u %.*s", letter(p), session, (int)payload->n, (const char *)payload->p);
@@ -115,29 +122,50 @@ static int fake_flush(void *self, struct ump_addr *to, struct ump_writer *out, u
   (void)self, (void)to, (void)out, (void)now;
   return 0;
 }
-static ump_time fake_deadline(const void *self) { return ((const struct fake_proto *)self)->deadline; }
+static ump_time fake_deadline(const void *self) {
+  return ((const struct fake_proto *)self)->deadline;
+}
 static void fake_expire(void *self, ump_time now) {
   struct fake_proto *p = self;
   (void)now;
   p->deadline = UMP_NEVER;
   world_trace(p->w, "expire %c", letter(p));
 }
-static struct ump_counters fake_counters(const void *self) { return (void)self, (struct ump_counters){0}; }
+static struct ump_counters fake_counters(const void *self) {
+  return (void)self, (struct ump_counters){0};
+}
 static size_t fake_load(const void *self) {
   const struct fake_proto *p = self;
   return p->n_clients + (p->n_queue - p->at);
 }
 
 static const struct ump_proto_ops fake_ops = {
-    .scheme = "fake", .transport = UMP_DATAGRAM, .encoding = UMP_JSON, .max_datagram = 1024, .create = fake_create,
-    .destroy = fake_destroy, .recv = fake_recv, .next = fake_next, .admit = fake_admit, .answer = fake_answer,
-    .pack = fake_pack, .notify = fake_notify, .room = fake_room, .kick = fake_kick, .flush = fake_flush,
-    .deadline = fake_deadline, .expire = fake_expire, .counters = fake_counters, .load = fake_load,
+    .scheme = "fake",
+    .transport = UMP_DATAGRAM,
+    .encoding = UMP_JSON,
+    .max_datagram = 1024,
+    .create = fake_create,
+    .destroy = fake_destroy,
+    .recv = fake_recv,
+    .next = fake_next,
+    .admit = fake_admit,
+    .answer = fake_answer,
+    .pack = fake_pack,
+    .notify = fake_notify,
+    .room = fake_room,
+    .kick = fake_kick,
+    .flush = fake_flush,
+    .deadline = fake_deadline,
+    .expire = fake_expire,
+    .counters = fake_counters,
+    .load = fake_load,
 };
 
 /* ---- the fake rulebook ---- */
 
-static char letter_of(const struct ump_client *c) { return (char)('a' + c->listener); }
+static char letter_of(const struct ump_client *c) {
+  return (char)('a' + c->listener);
+}
 
 static int ask(struct world *w, const char *what, struct ump_client *c, const char *arg, int fallback) {
   int rc = w->hook ? w->hook(w, what, c, arg) : WORLD_DEFAULT;
@@ -195,8 +223,12 @@ static int rules_timer(void *self, uint64_t id) {
   world_trace(w, "timer %d", (int)(id >> 32));
   return ask(w, "timer", NULL, "", 0);
 }
-static void rules_timer_gone(void *self, uint64_t id) { world_trace(self, "timer_gone %d", (int)(id >> 32)); }
-static void rules_forget(void *self, struct ump_client *c) { world_trace(self, "forget %c%u", letter_of(c), c->session); }
+static void rules_timer_gone(void *self, uint64_t id) {
+  world_trace(self, "timer_gone %d", (int)(id >> 32));
+}
+static void rules_forget(void *self, struct ump_client *c) {
+  world_trace(self, "forget %c%u", letter_of(c), c->session);
+}
 
 static const struct ump_rulebook_ops rules_ops = {rules_connect, rules_judge, rules_disconnect, rules_login,
                                                   rules_tick,    rules_timer, rules_timer_gone, rules_forget};
@@ -206,7 +238,8 @@ static const struct ump_rulebook_ops rules_ops = {rules_connect, rules_judge, ru
 int world_listen(struct world *w, uint32_t i) {
   struct fake_proto *p = &w->proto[i];
   struct ump_option_value self = {.name = "self", .number = (uintptr_t)p};
-  struct ump_proto_cfg cfg = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = &self, .n_options = 1};
+  struct ump_proto_cfg cfg = {
+      .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = &self, .n_options = 1};
   uint32_t index;
   int err = ump_engine_listen(w->engine, &p->ops, &cfg, 0, &index, w->now);
   if (!err) assert_int_equal(index, i);
@@ -220,7 +253,8 @@ bool world_make(struct world *w, const struct ump_limits *limits) {
   w->now = 1000 * UMP_S;
   for (uint32_t i = 0; i < WORLD_PROTOS; i++) {
     struct fake_proto *p = &w->proto[i];
-    *p = (struct fake_proto){.ops = fake_ops, .w = w, .index = i, .room = 1000, .max_notice = 100, .deadline = UMP_NEVER};
+    *p = (struct fake_proto){
+        .ops = fake_ops, .w = w, .index = i, .room = 1000, .max_notice = 100, .deadline = UMP_NEVER};
   }
   w->rules = (struct ump_rulebook){.ops = &rules_ops, .self = w};
   w->judgement = (struct ump_judgement){.verdict = UMP_LEGAL};
@@ -278,14 +312,24 @@ void world_connect(struct world *w, uint32_t proto, uint32_t session) {
 }
 
 void world_event(struct world *w, uint32_t proto, uint32_t session, const char *id, const char *name) {
-  world_push(w, proto, (struct ump_event){.type = UMP_EVENT_JUDGE, .session = session, .id = ump_text(id), .once = true,
-                                          .has_name = true, .name = ump_text(name)});
+  world_push(w, proto,
+             (struct ump_event){.type = UMP_EVENT_JUDGE,
+                                .session = session,
+                                .id = ump_text(id),
+                                .once = true,
+                                .has_name = true,
+                                .name = ump_text(name)});
   world_drive(w, proto);
 }
 
 void world_login(struct world *w, uint32_t proto, uint32_t session, const char *id, const char *user) {
-  world_push(w, proto, (struct ump_event){.type = UMP_EVENT_LOGIN, .session = session, .id = ump_text(id), .once = true,
-                                          .user = ump_text(user), .password = ump_text("secret")});
+  world_push(w, proto,
+             (struct ump_event){.type = UMP_EVENT_LOGIN,
+                                .session = session,
+                                .id = ump_text(id),
+                                .once = true,
+                                .user = ump_text(user),
+                                .password = ump_text("secret")});
   world_drive(w, proto);
 }
 

@@ -1,5 +1,5 @@
-/* A world for tests of the engine: the engine, fake protocols and a fake rulebook. Everything that the engine does to either is
- * written to one trace, in order, and tests say what they expect to find there:
+/* A world for tests of the engine: the engine, fake protocols and a fake rulebook. Everything that the engine does to
+ * either is written to one trace, in order, and tests say what they expect to find there:
  *
  *   struct world w;
  *   world_init(&w, NULL);
@@ -15,13 +15,13 @@
 #include "engine/engine.h"
 #include "testing.h"
 
-enum { WORLD_PROTOS = 2, FAKE_QUEUE = 64, FAKE_SESSIONS = 64 };
+enum { WORLD_PROTOS = 2, FAKE_QUEUE = 256, FAKE_SESSIONS = 64 };
 struct world;
 
 struct fake_proto {
   struct ump_proto_ops ops; /* a copy, so that tests can change the encoding or effects_first before world_listen */
   struct world *w;
-  uint32_t index;           /* of the listener */
+  uint32_t index;                     /* of the listener */
   struct ump_event queue[FAKE_QUEUE]; /* events to be pulled; slices are borrowed from the test */
   size_t n_queue, at;
   struct ump_client *clients[FAKE_SESSIONS]; /* by session */
@@ -34,8 +34,8 @@ struct fake_proto {
   bool disconnects_on_notify; /* a notify that it cannot take ends the session, as a stream's full buffer does */
 };
 
-/* Called in every function of the rulebook; what is "connect", "judge", "disconnect", "login", "tick" or "timer", arg the event's
- * name, the reason, the user name. Returns what the function returns, or WORLD_DEFAULT. */
+/* Called in every function of the rulebook; what is "connect", "judge", "disconnect", "login", "tick" or "timer", arg
+ * the event's name, the reason, the user name. Returns what the function returns, or WORLD_DEFAULT. */
 enum { WORLD_DEFAULT = 1000 };
 typedef int world_hook(struct world *w, const char *what, struct ump_client *c, const char *arg);
 
@@ -71,7 +71,8 @@ void world_connect(struct world *w, uint32_t proto, uint32_t session);
 void world_event(struct world *w, uint32_t proto, uint32_t session, const char *id, const char *name);
 void world_login(struct world *w, uint32_t proto, uint32_t session, const char *id, const char *user);
 void world_leave(struct world *w, uint32_t proto, uint32_t session);
-void world_push(struct world *w, uint32_t proto, struct ump_event ev); /* session filled in by the caller, client here */
+void world_push(struct world *w, uint32_t proto,
+                struct ump_event ev); /* session filled in by the caller, client here */
 void world_drive(struct world *w, uint32_t proto);
 void world_advance(struct world *w, ump_time by); /* virtual time, from deadline to deadline */
 
@@ -84,7 +85,7 @@ int broadcast(struct world *w, const char *name, struct ump_client *except);
 int kick(struct world *w, struct ump_client *c, const char *reason);
 
 /* The trace since the last expect is exactly these lines. */
-#define expect(w, ...) world_expect(w, __FILE__, __LINE__, (const char *const[]){__VA_ARGS__, NULL})
+#define expect(w, ...)    world_expect(w, __FILE__, __LINE__, (const char *const[]){__VA_ARGS__, NULL})
 #define expect_nothing(w) world_expect(w, __FILE__, __LINE__, (const char *const[]){NULL})
 void world_expect(struct world *w, const char *file, int line, const char *const *lines);
 
