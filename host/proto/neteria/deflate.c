@@ -7,9 +7,11 @@
 
 #include "proto/neteria/internal.h"
 
-/* deflate at its default window takes 268 KiB; 4 KiB of window, enough for most of a datagram, take 32 KiB with level 4. */
-#define WINDOW 12
-#define POOL 262144 /* bytes that both streams together take, measured: see ump__nt_deflate_new */
+/* A text is known by its first two characters, eJ, which say zlib, a window of 32 KiB and the usual level: we write the same.
+ * deflate with that window and memory level 5 takes 2^17 + 2^14 bytes and some 6 KiB, inflate 2^15 and some 7 KiB (zconf.h). */
+#define WINDOW 15
+#define MEMORY_LEVEL 5
+#define POOL 229376
 
 struct nt_deflate {
   z_stream in, out;
@@ -34,8 +36,8 @@ struct nt_deflate *ump__nt_deflate_new(const struct ump_mem *mem) {
   if (!d) return NULL;
   memset(d, 0, offsetof(struct nt_deflate, pool));
   d->in = d->out = (z_stream){.zalloc = take, .zfree = give, .opaque = d};
-  /* inflate allocates its window when it first needs one; any window that a sender may have used has to fit */
-  if (inflateInit2(&d->in, 15) == Z_OK && deflateInit2(&d->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW, 5, 0) == Z_OK)
+  if (inflateInit2(&d->in, WINDOW) == Z_OK &&
+      deflateInit2(&d->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK)
     return d;
   ump_free(mem, d, sizeof *d);
   return NULL;
@@ -97,11 +99,21 @@ int ump__nt_inflate(struct nt_deflate *d, struct ump_bytes in, uint8_t *out, siz
   return (int)(cap - d->in.avail_out);
 }
 
-int ump__nt_deflate(struct nt_deflate *d, struct ump_bytes text, struct ump_writer *out) {
-  if (deflateReset(&d->out) != Z_OK) return UMP_ETOOBIG;
+static size_t deflate_text(struct nt_deflate *d, struct ump_bytes text) {
+  if (deflateReset(&d->out) != Z_OK) return 0;
   d->out.next_in = (Bytef *)(uintptr_t)text.p, d->out.avail_in = (uInt)text.n;
   d->out.next_out = d->packed, d->out.avail_out = sizeof d->packed;
-  if (deflate(&d->out, Z_FINISH) != Z_STREAM_END) return UMP_ETOOBIG;
-  encode(ump_bytes(d->packed, sizeof d->packed - d->out.avail_out), out);
+  return deflate(&d->out, Z_FINISH) == Z_STREAM_END ? sizeof d->packed - d->out.avail_out : 0;
+}
+
+int ump__nt_deflate(struct nt_deflate *d, struct ump_bytes text, struct ump_writer *out) {
+  size_t n = deflate_text(d, text);
+  if (!n) return UMP_ETOOBIG;
+  encode(ump_bytes(d->packed, n), out);
   return out->full ? UMP_ETOOBIG : 0;
+}
+
+bool ump__nt_deflates_into(struct nt_deflate *d, struct ump_bytes text, size_t bytes) {
+  size_t n = deflate_text(d, text), characters = (n + 2) / 3 * 4;
+  return n && characters + characters / 76 + 1 <= bytes;
 }

@@ -270,6 +270,7 @@ bool ump__nt_is_deflated(struct ump_bytes in); /* begins with eJ */
 int ump__nt_inflate(struct nt_deflate *d, struct ump_bytes in, uint8_t *out, size_t cap);
 /* 0, or UMP_ETOOBIG when it does not fit. */
 int ump__nt_deflate(struct nt_deflate *d, struct ump_bytes text, struct ump_writer *out);
+bool ump__nt_deflates_into(struct nt_deflate *d, struct ump_bytes text, size_t bytes); /* whether it would fit so many */
 
 /* ---- outbox.c ---- */
 int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct ump_event *ev, const struct ump_answer *a);

@@ -251,6 +251,11 @@ int ump__nt_compose(struct ump_neteria *n, const struct nt_out *o, struct ump_wr
   }
 }
 
+/* Among the clients may be one that is answered in compressed text, whose base64 adds a third to what does not compress. */
+static bool fits_compressed(struct ump_neteria *n, struct ump_bytes head) {
+  return !n->deflate || ump__nt_deflates_into(n->deflate, head, NT_TEXT - 2 * NOTIFY_TAIL);
+}
+
 /* The first part of a NOTIFY, which all clients share: all but the euuid. */
 int ump__nt_pack(struct ump_neteria *n, const struct ump_notice *notice, struct ump_blob **out) {
   struct ump_writer w = ump_writer(n->scratch, sizeof n->scratch - NOTIFY_TAIL);
@@ -262,7 +267,7 @@ int ump__nt_pack(struct ump_neteria *n, const struct ump_notice *notice, struct 
   if (notice->has_name && notice->has_data) WRITE(&w, "}");
   if (!notice->has_name && !notice->has_data) WRITE(&w, "null");
   ump_write_text(&w, notify_middle);
-  if (w.full) return UMP_ETOOBIG;
+  if (w.full || !fits_compressed(n, ump_written(&w))) return UMP_ETOOBIG;
   *out = ump_blob_new(n->mem, w.n);
   if (!*out) return UMP_ENOMEM;
   memcpy((*out)->p, w.p, w.n);

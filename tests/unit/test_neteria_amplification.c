@@ -1,0 +1,184 @@
+/* Neteria, address validation: an address that has not proven itself gets at most three times the bytes that came from it.
+ * Wire E6, hardening T4. */
+#include "nt_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
+#define NOTIFY(data) "{\"method\": \"NOTIFY\", \"event_data\": " data ", \"euuid\": \"#\"}"
+#define PROBE "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
+
+static struct ump_addr a;
+
+static int addresses(void **state) {
+  (void)state;
+  a = nt_addr(1, 50000);
+  return 0;
+}
+
+static size_t bytes_out(const struct nt_world *w) {
+  size_t n = 0;
+  for (size_t i = 0; i < w->n_sent; i++) n += w->sent[i].n;
+  return n;
+}
+
+static char *string_of(size_t n) {
+  char *s = malloc(n + 1);
+  assert_non_null(s);
+  memset(s, 'x', n), s[0] = s[n - 1] = '"', s[n] = 0;
+  return s;
+}
+
+/* The original: one REGISTER of 71 bytes from a forged address, 40 broadcasts of 0.5 KB, 103,575 bytes within 9 s. */
+static void test_neteria_a_forged_register_draws_no_broadcasts(void **state) {
+  struct nt_world w;
+  char *half_a_kilobyte = string_of(512);
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  for (int i = 0; i < 40; i++) {
+    assert_int_equal(nt_notify(&w, s, half_a_kilobyte), 0);
+    nt_pass(&w, 200 * UMP_MS);
+  }
+  nt_pass(&w, 90 * UMP_S);
+  size_t in = strlen("{\"method\": \"REGISTER\", \"cuuid\": \"" A "\"}");
+  print_message("# %zu bytes for %zu forged ones\n", bytes_out(&w), in);
+  assert_true(bytes_out(&w) <= 3 * in);
+  for (size_t i = 0; i < w.n_sent; i++) assert_null(strstr(w.sent[i].text, "NOTIFY"));
+  assert_false(nt_there(&w, s));
+  free(half_a_kilobyte);
+  nt_close(&w);
+}
+
+static void test_neteria_a_notify_waits_for_the_probes_echo(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  char *big = string_of(300);
+  assert_int_equal(nt_notify(&w, s, big), 0);
+  assert_int_equal(nt_notify(&w, s, "2"), 0); /* it would fit, but keeps its place in the row */
+  const char *id = nt_expect(&w, a, PROBE);
+  nt_expect_nothing(&w);
+  nt_ok_event(&w, a, A, id);
+  const struct nt_sent *first = nt_take(&w);
+  assert_non_null(first);
+  assert_non_null(strstr(first->text, big));
+  nt_expect(&w, a, NOTIFY("2"));
+  assert_true(nt_counter(&w, "stalled") >= 1);
+  free(big);
+  nt_close(&w);
+}
+
+static void test_neteria_a_small_first_notify_needs_no_probe(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  assert_int_equal(nt_notify(&w, s, "1"), 0);
+  nt_ok_notify(&w, a, A, nt_expect(&w, a, NOTIFY("1"))); /* its echo proves as much */
+  assert_true(ump_neteria_credit(w.proto, s) == INT64_MAX);
+  assert_int_equal(nt_counter(&w, "probes"), 0);
+  nt_close(&w);
+}
+
+static void test_neteria_events_of_the_client_pay_for_more(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.hold_ms = -1});
+  uint32_t s = nt_register(&w, a, A);
+  char *big = string_of(200);
+  assert_int_equal(nt_notify(&w, s, big), 0);
+  nt_expect(&w, a, PROBE); /* lost */
+  nt_pass(&w, 6 * UMP_S);  /* so are those that follow */
+  nt_forget_sent(&w);
+  nt_event(&w, a, A, E1, "\"x\"");
+  assert_non_null(strstr(nt_take(&w)->text, big)); /* older than what the event causes */
+  nt_expect(&w, a, "{\"method\": \"LEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\"}");
+  free(big);
+  nt_close(&w);
+}
+
+/* Unconfirmed verdicts and their repeats count too. */
+static void test_neteria_repeats_stay_within_the_credit(void **state) {
+  struct nt_world w;
+  char text[128];
+  size_t in = 0;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.hold_ms = -1});
+  in += (size_t)snprintf(text, sizeof text, "{\"method\":\"REGISTER\",\"cuuid\":\"a\"}");
+  nt_in(&w, a, text);
+  for (int i = 0; i < 20; i++) {
+    in += (size_t)snprintf(text, sizeof text, "{\"method\":\"EVENT\",\"cuuid\":\"a\",\"euuid\":\"%d\",\"event_data\":\"bad\"}", i);
+    nt_in(&w, a, text);
+    nt_pass(&w, 100 * UMP_MS);
+    assert_true(bytes_out(&w) <= 3 * in);
+  }
+  nt_pass(&w, 57 * UMP_S);
+  assert_true(bytes_out(&w) <= 3 * in);
+  assert_true(bytes_out(&w) > 2 * in); /* not because nothing was sent */
+  nt_close(&w);
+}
+
+static void test_neteria_answers_to_strangers_are_not_longer_than_their_requests(void **state) {
+  static const char *const requests[] = {
+      "{\"method\":\"OHAI\"}", "{\"method\":\"OHAI\",\"cuuid\":\"................................................\"}",
+      "{\"method\":\"EVENT\",\"cuuid\":\"a\",\"euuid\":\"b\",\"event_data\":1}",
+      "{\"method\":\"AUTH\",\"cuuid\":\"a\",\"euuid\":\"b\",\"event_data\":1}",
+      "{\"method\":\"REGISTER\",\"cuuid\":\"a\",\"encryption\":1}", "{\"method\":\"REGISTER\",\"cuuid\":\"b\"}",
+      "{\"method\":\"REGISTER\",\"cuuid\":\"in use\"}", "{\"method\":\"OK EVENT\",\"cuuid\":\"a\",\"euuid\":\"b\"}",
+      "{\"method\":\"OK NOTIFY\",\"cuuid\":\"a\",\"euuid\":\"b\"}", "{\"method\":\"LEGAL\"}", "{", "5", "",
+  };
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.limit = 1, .server_name = "a name that is rather long for what it has to say"});
+  nt_proven(&w, a, "abbbc0f4-e591-11f1-aa15-in use000000");
+  nt_forget_sent(&w);
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    size_t before = w.n_sent;
+    nt_in(&w, nt_addr(2, (uint16_t)(1 + i)), requests[i]);
+    assert_true(w.n_sent <= before + 1);
+    if (w.n_sent > before) assert_true(w.sent[before].n <= strlen(requests[i]));
+  }
+  assert_true(w.n_sent >= 4);
+  nt_close(&w);
+}
+
+static void test_neteria_replies_to_a_flood_are_lost_when_the_socket_does_not_take_them(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  struct ump_bytes ohai = ump_text("{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"" A "\"}");
+  size_t bytes = 0;
+  for (int i = 0; i < 20000; i++) { /* without a flush in between */
+    struct ump_event ev;
+    ump_neteria.recv(w.proto, &a, ohai, w.now);
+    while (ump_neteria.next(w.proto, &ev, w.now)) {}
+    if (i == 4096) bytes = w.mem.bytes;
+    if (i > 4096) assert_int_equal(w.mem.bytes, bytes);
+  }
+  assert_int_equal(nt_counter(&w, "replies_lost"), 20000 - 4096);
+  for (int i = 0; i < 4096; i++) {
+    char room[10240];
+    struct ump_addr to;
+    struct ump_writer out = ump_writer(room, sizeof room);
+    assert_int_equal(ump_neteria.flush(w.proto, &to, &out, w.now), 1);
+  }
+  nt_close(&w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_neteria_a_forged_register_draws_no_broadcasts),
+      cmocka_unit_test(test_neteria_a_notify_waits_for_the_probes_echo),
+      cmocka_unit_test(test_neteria_a_small_first_notify_needs_no_probe),
+      cmocka_unit_test(test_neteria_events_of_the_client_pay_for_more),
+      cmocka_unit_test(test_neteria_repeats_stay_within_the_credit),
+      cmocka_unit_test(test_neteria_answers_to_strangers_are_not_longer_than_their_requests),
+      cmocka_unit_test(test_neteria_replies_to_a_flood_are_lost_when_the_socket_does_not_take_them),
+  };
+  return cmocka_run_group_tests(tests, addresses, NULL);
+}
