@@ -122,7 +122,7 @@ UMP__HOT struct ump__json_key ump__json_key(const struct ump__json_string *text,
     struct ump__json_string copy = *text;
     return ump__json_key_escaped(&copy, bit);
   }
-  *bit = ump__json_key_bit(text->n, text->p[0], text->p[text->n - 1]); /* of an empty key: its quotes */
+  *bit = ump__json_key_bit(text->n, *text->p, *(text->p + text->n - 1)); /* of an empty key: its quotes */
   return (struct ump__json_key){text->p, (uint32_t)text->n, (uint32_t)text->n};
 }
 
