@@ -17,7 +17,7 @@
 #define PLACES 1024
 /* Places whose suppressed records are told of one by one; further ones are summed up. 16 lines a second are bearable. */
 #define TOLD 16
-#define RECORD 8192 /* an escaped text of 3000 bytes, nearly always; longer ones are cut */
+#define RECORD 4096 /* PIPE_BUF of Linux: a pipe that polls as writable takes so much without blocking, and as one piece */
 
 struct place {
   uint32_t second; /* in which `count` was counted */

@@ -20,7 +20,7 @@
 enum ump_log_format { UMP_LOG_TEXT, UMP_LOG_JSON };
 
 #define UMP_LOG_STRANGER 256 /* bytes of a text with an address */
-#define UMP_LOG_OWN 3000     /* of any other; a record stays below PIPE_BUF (4096) in most cases, so it is written whole */
+#define UMP_LOG_OWN 3000     /* of any other; a record is cut at 4096 bytes, so that a pipe takes it whole (PIPE_BUF) */
 #define UMP_LOG_PER_SOURCE 10
 #define UMP_LOG_OVERALL 1000
 

@@ -34,6 +34,7 @@ static void on_quiet(uv_timer_t *t) {
  * in no list. Editors' lock and swap files (.#x.lua, .x.lua.swp) do not. */
 static bool matters(const char *name) {
   size_t n = name ? strlen(name) : 0;
+  if (n && strcmp(name, "..data") == 0) return true; /* how Kubernetes swaps all files of a ConfigMap at once */
   return n > 4 && name[0] != '.' && name[0] != '#' && strcmp(name + n - 4, ".lua") == 0;
 }
 

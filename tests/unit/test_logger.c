@@ -190,9 +190,10 @@ static void test_logger_any_bytes_stay_within_bounds(void **state) {
       struct ump_addr a = stranger((uint8_t)i);
       size_t n = ump_rng_below(&rng.rng, sizeof bytes);
       ump_rng_fill(&rng.rng, bytes, n);
+      if (i % 5 == 0) memset(bytes, 0xff, n); /* every byte becomes four or five */
       ump_log_write(&log, i % 2 ? UMP_ERROR : UMP_WARN, "any", i % 3 ? &a : NULL, ump_bytes(bytes, n));
       for (const char *at = written(); *at; at++) assert_true((uint8_t)*at >= 0x20 || *at == '\n');
-      assert_true(strlen(read_back) <= 8192);
+      assert_true(strlen(read_back) <= 4096);
       clock_now += UMP_S;
     }
     end(l);
