@@ -17,7 +17,7 @@ static void describe_handlers(const struct ump_book *b, struct ump_buf *out) {
 
 static void describe_listen(const struct ump_book *b, struct ump_buf *out) {
   const char *url = (const char *)b->listen.p;
-  ump_buf_text(out, "\nlisten:  ");
+  ump_buf_text(out, "\nlisten:   ");
   for (size_t i = 0; i < b->n_listen; i++, url += strlen(url) + 1) ump_buf_print(out, "%s %s", i ? "," : "", url);
   if (!b->n_listen) ump_buf_text(out, " not said");
 }
@@ -27,7 +27,7 @@ static void describe(const struct ump_book *b, const char *path, struct ump_buf 
   describe_handlers(b, out);
   if (b->face.tick_rate > 0) ump_buf_print(out, "\ntick:      %g times a second", b->face.tick_rate);
   describe_listen(b, out);
-  ump_buf_print(out, "\nversion:   %lld\nhash:      %016llx\nfiles:   ", (long long)b->version,
+  ump_buf_print(out, "\nversion:   %lld\nhash:      %016llx\nfiles:    ", (long long)b->version,
                 (unsigned long long)ump_vm_files_hash(b->vm));
   for (size_t i = 0; i < ump_vm_n_files(b->vm); i++) ump_buf_print(out, "%s %s", i ? "," : "", ump_vm_file(b->vm, i));
 }

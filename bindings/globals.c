@@ -1,5 +1,5 @@
-/* Global names that are read and that nothing defines, with the line: a slip that Lua itself would tell only when a player
- * happens to come by. A name counts as defined if the sandbox has it or any file of the rulebook sets it. */
+/* Global names that the sandbox does not have, read or assigned, with the line: the sandbox raises at both, but only when a
+ * player happens to come by. A name that is assigned is told there, and not again wherever it is read. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,14 +24,11 @@ static void note_set(void *ctx, const struct ump_scan_name *n) {
   lua_setfield(g->L, g->set, n->name);
 }
 
-static bool defined(struct names *g, const char *name) {
+static bool has(struct names *g, int table, const char *name) {
   lua_pushstring(g->L, name);
-  lua_pushvalue(g->L, -1);
-  bool known = lua_rawget(g->L, g->set) != LUA_TNIL;
+  bool there = lua_rawget(g->L, table) != LUA_TNIL;
   lua_pop(g->L, 1);
-  known = lua_rawget(g->L, g->env) != LUA_TNIL || known;
-  lua_pop(g->L, 1);
-  return known;
+  return there;
 }
 
 /* True the first time it is asked about a place. */
@@ -45,14 +42,26 @@ static bool first_time(struct names *g, const struct ump_scan_name *n) {
   return !told;
 }
 
-static void judge_read(void *ctx, const struct ump_scan_name *n) {
+static bool is_taken_away(const char *name) {
+  static const char *const away[] = {"io", "debug", "dofile", "loadfile", "collectgarbage"};
+  for (size_t i = 0; i < sizeof away / sizeof *away; i++)
+    if (strcmp(name, away[i]) == 0) return true;
+  return false;
+}
+
+static void judge_name(void *ctx, const struct ump_scan_name *n) {
   struct names *g = ctx;
-  if (n->kind != UMP_SCAN_READS || defined(g, n->name) || !first_time(g, n)) return;
+  bool sets = n->kind == UMP_SCAN_SETS;
+  if (n->kind == UMP_SCAN_FIELD || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n)) return;
   const char *near = ump__nearest(n->name, g->candidates, g->n_candidates);
-  if (near)
-    ump__found(g->findings, g->shown, n->line, "undefined global '%s': did you mean '%s'?", n->name, near);
+  if (sets)
+    ump__found(g->findings, g->shown, n->line, "assignment to undefined global '%s': write local %s", n->name, n->name);
   else if (strcmp(n->name, "host") == 0)
     ump__found(g->findings, g->shown, n->line, "undefined global 'host': begin the file with local host = require \"umpire\"");
+  else if (is_taken_away(n->name))
+    ump__found(g->findings, g->shown, n->line, "'%s' is not there: a rulebook reaches nothing outside of the host", n->name);
+  else if (near)
+    ump__found(g->findings, g->shown, n->line, "undefined global '%s': did you mean '%s'?", n->name, near);
   else
     ump__found(g->findings, g->shown, n->line, "undefined global '%s'", n->name);
 }
@@ -114,6 +123,5 @@ void ump__globals_check(lua_State *L, struct ump_book *b, int main, const char *
   g.told = g.env + 2;
   each_file(&g, b, main, shown, note_set);
   gather(&g, g.env);
-  gather(&g, g.set);
-  each_file(&g, b, main, shown, judge_read);
+  each_file(&g, b, main, shown, judge_name);
 }

@@ -121,10 +121,9 @@ static int load_body(lua_State *L) {
   return 0;
 }
 
-/* Adds the error of a failed call, unless the same place has been found wrong already. */
-static void add_error(struct ump_book *b, struct ump_buf *findings) {
-  struct ump_bytes e = ump_vm_error(b->vm);
-  size_t n = 0, colons = 0; /* "file:line:" */
+/* Adds an error, unless the same place has been found wrong already. */
+static void add_error(struct ump_bytes e, struct ump_buf *findings) {
+  size_t n = 0, colons = 0; /* of "file:line:" */
   while (n < e.n && e.p[n] != '\n' && colons < 2) colons += e.p[n++] == ':';
   if (colons == 2 && findings->n > n) {
     for (size_t i = 0; i + n <= findings->n; i++)
@@ -134,20 +133,24 @@ static void add_error(struct ump_book *b, struct ump_buf *findings) {
   ump_buf_put(findings, e);
 }
 
-static bool step(struct loading *l, lua_CFunction body) {
+/* errors: where the message of a failing step goes. */
+static bool step(struct loading *l, lua_CFunction body, struct ump_buf *errors) {
   if (ump_vm_call_for(l->b->vm, body, l, l->how->budget) == 0) return true;
-  add_error(l->b, l->how->findings);
+  add_error(ump_vm_error(l->b->vm), errors);
   return false;
 }
 
 bool ump__book_load(struct ump_book *b, const struct ump_load *how) {
   char shown[1024];
   struct loading l = {b, how, shown};
+  struct ump_buf stopped = ump_buf(b->mem, 0); /* why the files did not run to their end; told after what the names tell */
   show(&b->cfg, how->file, shown, sizeof shown);
-  if (!step(&l, compile_body)) return false;
-  bool ran = step(&l, run_body);
-  step(&l, globals_body);
-  if (ran) step(&l, fields_body);
-  if (how->findings->n || how->findings->failed) return false;
-  return step(&l, load_body);
+  if (!step(&l, compile_body, how->findings)) return false;
+  bool ran = step(&l, run_body, &stopped);
+  step(&l, globals_body, how->findings);
+  if (ran) step(&l, fields_body, how->findings);
+  else add_error(ump_buf_bytes(&stopped), how->findings);
+  ump_buf_free(&stopped);
+  if (!ran || how->findings->n || how->findings->failed) return false;
+  return step(&l, load_body, how->findings);
 }

@@ -22,7 +22,7 @@ static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b) {
 const char *ump__nearest(const char *word, const char *const *words, size_t n) {
   size_t n_word = strlen(word);
   const char *best = NULL;
-  unsigned best_distance = n_word < 4 ? 2 : n_word < 8 ? 3 : 4; /* one change in three letters, two in seven, else three */
+  unsigned best_distance = n_word < 5 ? 2 : n_word < 9 ? 3 : 4; /* one change in four letters, two in eight, else three */
   if (n_word > LONGEST) return NULL;
   for (size_t i = 0; i < n; i++) {
     size_t n_i = strlen(words[i]);

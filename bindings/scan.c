@@ -21,12 +21,14 @@ struct scan {
   struct ump_reader in;
 };
 
+enum { NO_ENV = 256 }; /* upvalues are counted in a byte */
+
 /* One function: where its parts are. */
 struct proto {
   struct ump_bytes code, lines, absolute;
   struct ump_bytes *constants; /* strings; p == NULL for others */
-  size_t n_constants, n_absolute, n_upvalues;
-  size_t env;                  /* index of the upvalue _ENV; SIZE_MAX: none */
+  size_t n_constants, n_absolute;
+  size_t env;                  /* index of the upvalue that is the sandbox's globals; NO_ENV: it has none */
   int first_line;
 };
 
@@ -87,9 +89,20 @@ static void read_debug(struct ump_reader *r, struct proto *p) {
   size_t n_locals = read_size(r);
   for (size_t i = 0; i < n_locals && !r->bad; i++) read_string(r), read_size(r), read_size(r);
   size_t n_names = read_size(r);
-  p->env = SIZE_MAX;
-  for (size_t i = 0; i < n_names && !r->bad; i++)
-    if (ump_bytes_equal(read_string(r), ump_text("_ENV"))) p->env = i;
+  for (size_t i = 0; i < n_names && !r->bad; i++) read_string(r);
+}
+
+/* The globals are the first upvalue of the file, and whatever upvalue of an inner function leads there: a local that
+ * happens to be called _ENV does not. */
+static void read_upvalues(struct ump_reader *r, struct proto *p, size_t outer_env, bool is_file) {
+  size_t n = read_size(r);
+  p->env = is_file ? 0 : NO_ENV;
+  for (size_t i = 0; i < n && !r->bad; i++) {
+    bool is_local = ump_read_u8(r) != 0;
+    size_t index = ump_read_u8(r);
+    ump_read_u8(r); /* kind */
+    if (!is_file && !is_local && index == outer_env) p->env = i;
+  }
 }
 
 /* ---- the instructions ---- */
@@ -141,16 +154,16 @@ static void walk_code(struct scan *s, const struct proto *p) {
   }
 }
 
-static bool function(struct scan *s, unsigned depth);
+static bool function(struct scan *s, unsigned depth, size_t outer_env);
 
-static bool functions(struct scan *s, unsigned depth) {
+static bool functions(struct scan *s, unsigned depth, size_t env) {
   size_t n = read_size(&s->in);
   for (size_t i = 0; i < n; i++)
-    if (s->in.bad || !function(s, depth)) return false;
+    if (s->in.bad || !function(s, depth, env)) return false;
   return !s->in.bad;
 }
 
-static bool function(struct scan *s, unsigned depth) {
+static bool function(struct scan *s, unsigned depth, size_t outer_env) {
   struct ump_reader *r = &s->in;
   struct proto p = {0};
   if (depth > DEPTH) return false;
@@ -161,8 +174,8 @@ static bool function(struct scan *s, unsigned depth) {
   bool ok = n_code <= ump_reader_left(r) / 4;
   if (ok) p.code = ump_read_bytes(r, 4 * n_code);
   ok = ok && read_constants(s, &p);
-  if (ok) ump_read_bytes(r, 3 * (p.n_upvalues = read_size(r)));
-  ok = ok && functions(s, depth + 1);
+  if (ok) read_upvalues(r, &p, outer_env, depth == 0);
+  ok = ok && functions(s, depth + 1, p.env);
   if (ok) read_debug(r, &p);
   ok = ok && !r->bad;
   if (ok) walk_code(s, &p);
@@ -183,7 +196,7 @@ bool ump__scan(lua_State *L, const struct ump_mem *mem, ump_scan_fn *tell_fn, vo
   struct ump_buf code = ump_buf(mem, 0);
   bool ok = lua_dump(L, collect, &code, 0) == 0;
   struct scan s = {mem, tell_fn, ctx, ump_reader(ump_buf_bytes(&code))};
-  ok = ok && read_header(&s.in) && function(&s, 0);
+  ok = ok && read_header(&s.in) && function(&s, 0, NO_ENV);
   ump_buf_free(&code);
   return ok;
 }
