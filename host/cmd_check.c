@@ -10,8 +10,12 @@
 #include "net/loop.h"
 #include "place.h"
 
-static ump_time vm_now(void *ctx) { return (void)ctx, ump_monotonic(); }
-static int64_t vm_wall(void *ctx) { return (void)ctx, (int64_t)time(NULL); }
+static ump_time vm_now(void *ctx) {
+  return (void)ctx, ump_monotonic();
+}
+static int64_t vm_wall(void *ctx) {
+  return (void)ctx, (int64_t)time(NULL);
+}
 
 static int check(const char *path, struct ump_logger *logger, struct ump_entropy *entropy) {
   struct ump_report report = {0};
@@ -19,8 +23,12 @@ static int check(const char *path, struct ump_logger *logger, struct ump_entropy
   struct ump_log log = ump_logger_log(logger);
   struct ump_watchdog *watchdog = ump_watchdog_new(0, &log);
   ump_places_find(&places);
-  struct ump_vm_cfg vm = {.library = places.library, .watchdog = watchdog, .log = &log, .rng = ump_entropy_rng(entropy),
-                          .now = vm_now, .wall = vm_wall};
+  struct ump_vm_cfg vm = {.library = places.library,
+                          .watchdog = watchdog,
+                          .log = &log,
+                          .rng = ump_entropy_rng(entropy),
+                          .now = vm_now,
+                          .wall = vm_wall};
   bool ok = ump_rules_check(path, &vm, &report);
   const char *text = report.text ? report.text : "out of memory";
   size_t n = strlen(text);

@@ -14,11 +14,13 @@ struct options {
   bool json;
 };
 
-#define CONTROL_FLAG                                                                                                           \
-  {"control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, offsetof(struct options, control),                                          \
-   "the host's control socket\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"}
-#define JSON_FLAG                                                                                                              \
-  {"json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object"}
+#define CONTROL_FLAG                                                                                                   \
+  {                                                                                                                    \
+    "control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, offsetof(struct options, control),                                 \
+        "the host's control socket\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"                    \
+  }
+#define JSON_FLAG                                                                                                      \
+  { "json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object" }
 
 static const struct flag flags[] = {CONTROL_FLAG, JSON_FLAG};
 
@@ -44,7 +46,8 @@ static int ask(const struct command *self, const struct options *o) {
   static char reply[REPLY];
   char path[UMP_CONTROL_PATH], error[512], request[64];
   const char *at = o->control;
-  if (!at && ump_control_default_path(path) != 0) return ump_usage(self, "the control socket's path is too long; use --control");
+  if (!at && ump_control_default_path(path) != 0)
+    return ump_usage(self, "the control socket's path is too long; use --control");
   if (!at) at = path;
   snprintf(request, sizeof request, "{\"command\":\"%s\"}", self->name);
   bool until_gone = strcmp(self->name, "stop") == 0;
@@ -61,10 +64,12 @@ static int run(const struct command *self, int argc, char **argv) {
   return code < 0 ? EXIT_OK : code != EXIT_OK ? code : ask(self, &o);
 }
 
-#define COMMAND(variable, word, what)                                                                                          \
-  const struct command variable = {.name = word, .operands = "", .summary = what, .flags = flags, .n_flags = 2, .run = run}
+#define COMMAND(variable, word, what)                                                                                  \
+  const struct command variable = {                                                                                    \
+      .name = word, .operands = "", .summary = what, .flags = flags, .n_flags = 2, .run = run}
 
-COMMAND(ump_cmd_reload, "reload", "reload a running host's rulebook; exit 1 with the reason if the new one was refused");
+COMMAND(ump_cmd_reload, "reload",
+        "reload a running host's rulebook; exit 1 with the reason if the new one was refused");
 COMMAND(ump_cmd_status, "status", "what a running host is doing: clients, listeners, rulebook, counters, memory");
 COMMAND(ump_cmd_stop, "stop", "end a running host in good order, and wait until it is gone");
 COMMAND(ump_cmd_health, "health", "exit 0 if a host runs and serves, else 1: for container health checks");

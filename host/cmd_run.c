@@ -9,15 +9,19 @@
 
 static const struct flag flags[] = {
     {"listen", "UMPIRE_LISTEN", "URL", FLAG_URLS, AT(listen),
-     "serve this address: SCHEME://HOST:PORT[?option=value&...], IPv6 in brackets,\nport 0 picks a free one; may be repeated "
-     "(in the environment: comma separated);\notherwise the rulebook's `listen` list counts, then neteria://0.0.0.0:40080"},
+     "serve this address: SCHEME://HOST:PORT[?option=value&...], IPv6 in brackets,\n"
+     "port 0 picks a free one; may be repeated (in the environment: comma separated);\n"
+     "otherwise the rulebook's `listen` list counts, then neteria://0.0.0.0:40080"},
     {"watch", "UMPIRE_WATCH", NULL, FLAG_SWITCH, AT(watch), "reload when a file of the rulebook is saved"},
     {"control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, AT(control),
-     "unix socket for umpire status, reload and stop, or none\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"},
-    {"log-format", "UMPIRE_LOG_FORMAT", "FORMAT", FLAG_FORMAT, AT(log_format), "text (default) or json, to standard error"},
+     "unix socket for umpire status, reload and stop, or none\n"
+     "(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"},
+    {"log-format", "UMPIRE_LOG_FORMAT", "FORMAT", FLAG_FORMAT, AT(log_format),
+     "text (default) or json, to standard error"},
     {"log-level", "UMPIRE_LOG_LEVEL", "LEVEL", FLAG_LEVEL, AT(log_level), "debug, info (default), warn or error"},
     {"save", "UMPIRE_SAVE", "FILE", FLAG_TEXT, AT(save),
-     "keep what the rulebook's save() returns in this file:\nread at the start, written at a clean stop"},
+     "keep what the rulebook's save() returns in this file:\n"
+     "read at the start, written at a clean stop"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
      "a call into the rulebook that takes longer is ended (default 50ms)"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
@@ -26,13 +30,17 @@ static const struct flag flags[] = {
     {"load-time", "UMPIRE_LOAD_TIME", "TIME", FLAG_TIME, AT(load_time),
      "a rulebook that takes longer to load is refused (default 1s)"},
     {"stuck-time", "UMPIRE_STUCK_TIME", "TIME", FLAG_TIME, AT(stuck_time),
-     "a host that has been stuck for so long ends itself, so that it is started anew\n(default 2s; 0s: never)"},
+     "a host that has been stuck for so long ends itself, so that it is started anew\n"
+     "(default 2s; 0s: never)"},
     {"window-memory", "UMPIRE_WINDOW_MEMORY", "BYTES", FLAG_BYTES, AT(window_memory),
-     "memory for the events of the last 300 s, which are never judged twice\n(default 128M; when full, new events wait)"},
+     "memory for the events of the last 300 s, which are never judged twice\n"
+     "(default 128M; when full, new events wait)"},
     {"window-per-client", "UMPIRE_WINDOW_PER_CLIENT", "N", FLAG_COUNT, AT(window_per_client),
-     "events a second of one client, on average, that the window has room for\n(default 100)"},
+     "events a second of one client, on average, that the window has room for\n"
+     "(default 100)"},
     {"effects", "UMPIRE_EFFECTS", "N", FLAG_COUNT, AT(effects),
-     "notifies, timers and so on that one call into the rulebook may ask for\n(default 65536)"},
+     "notifies, timers and so on that one call into the rulebook may ask for\n"
+     "(default 65536)"},
     {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)"},
     {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)"},
 };
@@ -49,7 +57,8 @@ static int check_urls(const struct command *c, const struct run_options *o) {
   char error[4096];
   struct ump_listen scratch;
   for (size_t i = 0; i < o->listen.n; i++)
-    if (ump_listen_parse(ump_protocols(), o->listen.v[i], &scratch, error, sizeof error) != 0) return ump_usage(c, "%s", error);
+    if (ump_listen_parse(ump_protocols(), o->listen.v[i], &scratch, error, sizeof error) != 0)
+      return ump_usage(c, "%s", error);
   return EXIT_OK;
 }
 
@@ -71,8 +80,10 @@ static int run(const struct command *self, int argc, char **argv) {
 
 static void more_help(FILE *out) {
   ump_listen_help(ump_protocols(), out);
-  fprintf(out, "\nSIGHUP reloads the rulebook; SIGTERM and SIGINT end the host in good order, a second one at once.\n"
-               "Exit codes: 0 clean, 1 the rulebook or the configuration is wrong, 2 usage, 3 a socket could not be bound.\n");
+  fprintf(
+      out,
+      "\nSIGHUP reloads the rulebook; SIGTERM and SIGINT end the host in good order, a second one at once.\n"
+      "Exit codes: 0 clean, 1 the rulebook or the configuration is wrong, 2 usage, 3 a socket could not be bound.\n");
 }
 
 const struct command ump_cmd_run = {

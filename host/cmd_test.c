@@ -1,5 +1,5 @@
-/* umpire test [ARGS...]: busted, with the Lua library and the simulator where `require` finds them. Everything after the
- * command goes to busted as it is. */
+/* umpire test [ARGS...]: busted, with the Lua library and the simulator where `require` finds them. Everything after
+ * the command goes to busted as it is. */
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +21,8 @@ static bool find_program(const char *name, char *out, size_t cap) {
   return false;
 }
 
-/* LuaRocks installs busted as a shell script around Lua, Debian as a Lua script whose first line may name another Lua. */
+/* LuaRocks installs busted as a shell script around Lua, Debian as a Lua script whose first line may name another Lua.
+ */
 static bool is_shell_script(const char *path) {
   char line[128] = "";
   FILE *f = fopen(path, "r");
@@ -38,7 +39,7 @@ static void prepend(const char *name, const char *fallback_name, const char *our
   char *value = malloc(n);
   if (!value) return;
   snprintf(value, n, "%s;%s", ours, set && *set ? set : ";"); /* ;; is Lua's own default path */
-  setenv(name, value, 1); /* the _5_4 names win over the plain ones */
+  setenv(name, value, 1);                                     /* the _5_4 names win over the plain ones */
   free(value);
 }
 
@@ -50,7 +51,8 @@ static int missing(const char *what, const char *package) {
 static int run(const struct command *self, int argc, char **argv) {
   char lua[UMP_PLACE], busted[UMP_PLACE], path[3 * UMP_PLACE];
   struct ump_places places;
-  if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) return ump_flags_help(self, stdout), EXIT_OK;
+  if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
+    return ump_flags_help(self, stdout), EXIT_OK;
   if (!find_program("lua5.4", lua, sizeof lua)) return missing("lua5.4", "lua5.4");
   if (!find_program("busted", busted, sizeof busted)) return missing("busted", "lua-busted");
   ump_places_find(&places);
@@ -75,8 +77,10 @@ static int run(const struct command *self, int argc, char **argv) {
 }
 
 static void more_help(FILE *out) {
-  fprintf(out, "The arguments are busted's (busted --help lists them): files, folders, --filter PATTERN, --output FORMAT ...\n"
-               "In specs, require \"umpire.sim\" gives the simulator.\n");
+  fprintf(
+      out,
+      "The arguments are busted's (busted --help lists them): files, folders, --filter PATTERN, --output FORMAT ...\n"
+      "In specs, require \"umpire.sim\" gives the simulator.\n");
 }
 
 const struct command ump_cmd_test = {

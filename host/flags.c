@@ -51,9 +51,9 @@ struct unit {
   uint64_t size;
 };
 
-static const struct unit byte_units[] = {{"", 1},          {"B", 1},          {"K", 1024},       {"KiB", 1024},
-                                         {"M", 1u << 20},  {"MiB", 1u << 20}, {"G", 1u << 30},   {"GiB", 1u << 30},
-                                         {"k", 1024},      {"m", 1u << 20},   {"g", 1u << 30},   {NULL, 0}};
+static const struct unit byte_units[] = {{"", 1},         {"B", 1},          {"K", 1024},     {"KiB", 1024},
+                                         {"M", 1u << 20}, {"MiB", 1u << 20}, {"G", 1u << 30}, {"GiB", 1u << 30},
+                                         {"k", 1024},     {"m", 1u << 20},   {"g", 1u << 30}, {NULL, 0}};
 static const struct unit time_units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {NULL, 0}};
 static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
 
@@ -105,14 +105,22 @@ static bool split_urls(struct flag_list *list, const char *text) {
 
 static const char *expectation(enum flag_kind kind) {
   switch (kind) {
-  case FLAG_SWITCH: return "1 or 0";
-  case FLAG_BYTES: return "a number of bytes, such as 64M or 1G";
-  case FLAG_TIME: return "a time with its unit, such as 50ms or 2s";
-  case FLAG_COUNT: return "a whole number";
-  case FLAG_FORMAT: return "text or json";
-  case FLAG_LEVEL: return "debug, info, warn or error";
-  case FLAG_URLS: return "at most 32 listen URLs";
-  case FLAG_TEXT: break;
+  case FLAG_SWITCH:
+    return "1 or 0";
+  case FLAG_BYTES:
+    return "a number of bytes, such as 64M or 1G";
+  case FLAG_TIME:
+    return "a time with its unit, such as 50ms or 2s";
+  case FLAG_COUNT:
+    return "a whole number";
+  case FLAG_FORMAT:
+    return "text or json";
+  case FLAG_LEVEL:
+    return "debug, info, warn or error";
+  case FLAG_URLS:
+    return "at most 32 listen URLs";
+  case FLAG_TEXT:
+    break;
   }
   return "a text";
 }
@@ -121,13 +129,20 @@ static bool take(const struct flag *f, const char *text, void *options) {
   void *at = (char *)options + f->at;
   uint64_t v = 0;
   switch (f->kind) {
-  case FLAG_SWITCH: return parse_switch(text, at);
-  case FLAG_TEXT: return *(const char **)at = text, true;
-  case FLAG_URLS: return add_url(at, text);
-  case FLAG_BYTES: return parse_quantity(text, byte_units, at);
-  case FLAG_COUNT: return parse_quantity(text, count_units, at);
-  case FLAG_TIME: return parse_quantity(text, time_units, &v) && (*(int64_t *)at = (int64_t)v, true);
-  case FLAG_LEVEL: return ump_level_parse(text, at) == 1;
+  case FLAG_SWITCH:
+    return parse_switch(text, at);
+  case FLAG_TEXT:
+    return *(const char **)at = text, true;
+  case FLAG_URLS:
+    return add_url(at, text);
+  case FLAG_BYTES:
+    return parse_quantity(text, byte_units, at);
+  case FLAG_COUNT:
+    return parse_quantity(text, count_units, at);
+  case FLAG_TIME:
+    return parse_quantity(text, time_units, &v) && (*(int64_t *)at = (int64_t)v, true);
+  case FLAG_LEVEL:
+    return ump_level_parse(text, at) == 1;
   case FLAG_FORMAT:
     *(enum ump_log_format *)at = strcmp(text, "json") == 0 ? UMP_LOG_JSON : UMP_LOG_TEXT;
     return strcmp(text, "json") == 0 || strcmp(text, "text") == 0;
@@ -142,8 +157,10 @@ static int from_environment(const struct command *c, void *options) {
     const struct flag *f = &c->flags[i];
     const char *text = f->env ? getenv(f->env) : NULL;
     if (!text || !*text) continue; /* set to nothing is not set: compose files do so */
-    bool ok = f->kind == FLAG_URLS ? split_urls((struct flag_list *)((char *)options + f->at), text) : take(f, text, options);
-    if (!ok) return ump_usage(c, "the environment variable %s must be %s, not \"%s\"", f->env, expectation(f->kind), text);
+    bool ok =
+        f->kind == FLAG_URLS ? split_urls((struct flag_list *)((char *)options + f->at), text) : take(f, text, options);
+    if (!ok)
+      return ump_usage(c, "the environment variable %s must be %s, not \"%s\"", f->env, expectation(f->kind), text);
   }
   return EXIT_OK;
 }
@@ -173,14 +190,16 @@ static int take_flag(struct args *a) {
     ((struct flag_list *)((char *)a->options + f->at))->n = 0;
     a->seen_urls = true;
   }
-  if (!take(f, value, a->options)) return ump_usage(a->c, "--%s must be %s, not \"%s\"", f->name, expectation(f->kind), value);
+  if (!take(f, value, a->options))
+    return ump_usage(a->c, "--%s must be %s, not \"%s\"", f->name, expectation(f->kind), value);
   return EXIT_OK;
 }
 
 int ump_flags_parse(const struct command *c, int argc, char **argv, void *options, const char **operands) {
   unsigned n = 0;
   bool only_operands = false;
-  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) /* help comes first: it must not depend on anything else */
+  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0;
+       i++) /* help comes first: it must not depend on anything else */
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return ump_flags_help(c, stdout), -1;
   int err = from_environment(c, options);
   struct args a = {.c = c, .argc = argc, .argv = argv, .options = options};

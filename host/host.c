@@ -17,13 +17,23 @@ enum { MESSAGE = 4096 };
 
 /* ---- what the rulebook's VM is told of the world ---- */
 
-static ump_time vm_now(void *ctx) { return (void)ctx, ump_monotonic(); }
-static int64_t vm_wall(void *ctx) { return (void)ctx, (int64_t)time(NULL); }
+static ump_time vm_now(void *ctx) {
+  return (void)ctx, ump_monotonic();
+}
+static int64_t vm_wall(void *ctx) {
+  return (void)ctx, (int64_t)time(NULL);
+}
 
 static struct ump_vm_cfg vm_cfg(struct host *h) {
-  return (struct ump_vm_cfg){.library = h->places.library, .memory = h->options->rule_memory, .soft = h->options->rule_warn,
-                             .hard = h->options->rule_time, .watchdog = h->watchdog, .log = &h->log, .rng = h->rng,
-                             .now = vm_now, .wall = vm_wall};
+  return (struct ump_vm_cfg){.library = h->places.library,
+                             .memory = h->options->rule_memory,
+                             .soft = h->options->rule_warn,
+                             .hard = h->options->rule_time,
+                             .watchdog = h->watchdog,
+                             .log = &h->log,
+                             .rng = h->rng,
+                             .now = vm_now,
+                             .wall = vm_wall};
 }
 
 /* ---- reload and stop ---- */
@@ -31,12 +41,13 @@ static struct ump_vm_cfg vm_cfg(struct host *h) {
 static void describe_rules(struct host *h, const char *done, const char *tail) {
   struct ump_rules_info i;
   ump_rules_info(h->rules, &i);
-  ump_logger_say(h->logger, UMP_INFO, "rulebook", "%s %s, version %lld, hash %s%s", done, i.path, (long long)i.version, i.hash,
-                 tail);
+  ump_logger_say(h->logger, UMP_INFO, "rulebook", "%s %s, version %lld, hash %s%s", done, i.path, (long long)i.version,
+                 i.hash, tail);
 }
 
 static void watch_files(struct host *h) {
-  for (size_t i = 0; h->watch && i < ump_rules_n_files(h->rules); i++) ump_watch_file(h->watch, ump_rules_file(h->rules, i));
+  for (size_t i = 0; h->watch && i < ump_rules_n_files(h->rules); i++)
+    ump_watch_file(h->watch, ump_rules_file(h->rules, i));
 }
 
 bool ump_host_reload(struct host *h, const char *why, struct ump_report *report) {
@@ -63,8 +74,12 @@ static void reload_because(struct host *h, const char *why) {
   ump_report_free(&report);
 }
 
-static void on_hup(void *ctx) { reload_because(ctx, "SIGHUP"); }
-static void on_saved(void *ctx) { reload_because(ctx, "a file changed"); }
+static void on_hup(void *ctx) {
+  reload_because(ctx, "SIGHUP");
+}
+static void on_saved(void *ctx) {
+  reload_because(ctx, "a file changed");
+}
 
 /* A second signal means it: die of it, as if nobody had caught it. */
 static void die_of(int signo) {
@@ -97,11 +112,15 @@ void ump_host_stop(struct host *h, int signo) {
   h->stopping = signo;
   bound_the_drain(h); /* before the log says so: whoever reads that may send the second signal */
   ump_logger_say(h->logger, UMP_INFO, "stop", "stopping (%s)",
-                 signo == SIGTERM ? "SIGTERM" : signo == SIGINT ? "SIGINT" : "umpire stop");
+                 signo == SIGTERM  ? "SIGTERM"
+                 : signo == SIGINT ? "SIGINT"
+                                   : "umpire stop");
   ump_loop_stop(h->loop);
 }
 
-static void on_stop(void *ctx, int signo) { ump_host_stop(ctx, signo); }
+static void on_stop(void *ctx, int signo) {
+  ump_host_stop(ctx, signo);
+}
 
 /* ---- building ---- */
 
@@ -127,8 +146,10 @@ static int make_logger(struct host *h) {
 static int make_engine(struct host *h) {
   const struct run_options *o = h->options;
   struct ump_engine_cfg cfg = {.mem = &ump_mem_libc, .rng = &h->rng, .log = &h->log};
-  cfg.limits = (struct ump_limits){.window_bytes = o->window_memory, .window_per_client = (uint32_t)o->window_per_client,
-                                   .effects = (uint32_t)o->effects, .effect_bytes = o->effect_memory,
+  cfg.limits = (struct ump_limits){.window_bytes = o->window_memory,
+                                   .window_per_client = (uint32_t)o->window_per_client,
+                                   .effects = (uint32_t)o->effects,
+                                   .effect_bytes = o->effect_memory,
                                    .timers = (uint32_t)o->timers};
   h->engine = ump_engine_new(&cfg, ump_monotonic());
   if (!h->engine) return fail(h, EXIT_RULEBOOK, "start", "out of memory");
@@ -147,7 +168,8 @@ static int open_rules(struct host *h) {
   struct ump_report report = {0};
   if (h->options->save && ump_save_read(h->options->save, &saved, error, sizeof error) < 0)
     return fail(h, EXIT_RULEBOOK, "save", error);
-  struct ump_rules_cfg cfg = {.path = h->path, .vm = vm_cfg(h), .engine = h->engine, .load_budget = h->options->load_time};
+  struct ump_rules_cfg cfg = {
+      .path = h->path, .vm = vm_cfg(h), .engine = h->engine, .load_budget = h->options->load_time};
   h->rules = ump_rules_open(&cfg, saved.data, saved.version, ump_monotonic(), &report);
   if (h->rules)
     describe_rules(h, "judging by", saved.bytes ? ", with what was saved" : "");
@@ -178,17 +200,19 @@ static int parse_urls(struct host *h, size_t n) {
   h->listeners = calloc(h->n_listeners, sizeof *h->listeners);
   if (!h->listeners) return fail(h, EXIT_RULEBOOK, "listen", "out of memory");
   for (size_t i = 0; i < h->n_listeners; i++)
-    if (ump_listen_parse(ump_protocols(), n ? listen_at(h, i) : fallback, &h->listeners[i].url, error, sizeof error) != 0)
+    if (ump_listen_parse(ump_protocols(), n ? listen_at(h, i) : fallback, &h->listeners[i].url, error, sizeof error) !=
+        0)
       return wrong_url(h, error);
   return EXIT_OK;
 }
 
 static int bind_failed(struct host *h, struct listener *l, int err) {
   char text[MESSAGE];
-  const char *hint = err == -EADDRINUSE   ? "; another program has it: stop that one, or choose another port with --listen"
-                     : err == -EACCES     ? "; ports below 1024 are reserved, choose a higher one with --listen"
+  const char *hint = err == -EADDRINUSE
+                         ? "; another program has it: stop that one, or choose another port with --listen"
+                     : err == -EACCES        ? "; ports below 1024 are reserved, choose a higher one with --listen"
                      : err == -EADDRNOTAVAIL ? "; this machine has no such address, 0.0.0.0 means every one"
-                                          : "";
+                                             : "";
   ump_listen_name(l->url.ops, &l->addr, l->name);
   snprintf(text, sizeof text, "cannot bind %s: %s%s", l->name, strerror(-err), hint);
   return fail(h, EXIT_BIND, "bind", text);
@@ -204,8 +228,13 @@ static int bind_listener(struct host *h, struct listener *l) {
   if (err != 0) return bind_failed(h, l, err);
   l->addr = bound;
   ump_listen_name(ops, &l->addr, l->name);
-  struct ump_proto_cfg cfg = {.mem = &ump_mem_libc, .rng = &h->rng, .log = &h->log, .limit = l->url.limit,
-                              .per_address = l->url.per_address, .options = l->url.values, .n_options = l->url.n_values};
+  struct ump_proto_cfg cfg = {.mem = &ump_mem_libc,
+                              .rng = &h->rng,
+                              .log = &h->log,
+                              .limit = l->url.limit,
+                              .per_address = l->url.per_address,
+                              .options = l->url.values,
+                              .n_options = l->url.n_values};
   err = ump_engine_listen(h->engine, ops, &cfg, l->url.attempts, &l->index, ump_monotonic());
   if (err == 0) return EXIT_OK;
   snprintf(error, sizeof error, "%s: %s", l->name, ump_err_name(err));
@@ -234,7 +263,8 @@ static int open_control(struct host *h) {
   struct ump_control_cfg cfg = {.path = h->options->control, .request = ump_host_request, .ctx = h};
   if (cfg.path && strcmp(cfg.path, "none") == 0) return EXIT_OK;
   if (!cfg.path && ump_control_default_path(path) != 0)
-    return fail(h, EXIT_USAGE, "control", "the path of the control socket is too long; give a shorter one with --control");
+    return fail(h, EXIT_USAGE, "control",
+                "the path of the control socket is too long; give a shorter one with --control");
   if (!cfg.path) cfg.path = path;
   if (ump_control_open(h->loop, &cfg, &h->control, error, sizeof error) == 0) return EXIT_OK;
   return fail(h, EXIT_BIND, "control", error);

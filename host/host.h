@@ -31,8 +31,8 @@ struct listener {
   struct ump_listen url;
   char name[UMP_LISTEN_NAME]; /* with the port that was bound */
   struct ump_addr addr;
-  uint32_t index;             /* the engine's */
-  struct ump_udp *udp;        /* one of these two */
+  uint32_t index;      /* the engine's */
+  struct ump_udp *udp; /* one of these two */
   struct ump_tcp *tcp;
 };
 
@@ -57,7 +57,8 @@ struct host {
   int stopping; /* the signal that asked for it, or -1: the control socket; 0: no */
 };
 
-/* Builds everything up to listening sockets. EXIT_OK, or the exit code with the reason logged; call ump_host_deinit either way. */
+/* Builds everything up to listening sockets. EXIT_OK, or the exit code with the reason logged; call ump_host_deinit
+ * either way. */
 int ump_host_init(struct host *h, const struct run_options *o, const char *path);
 /* Serves until it is told to stop; drains. EXIT_OK, or EXIT_RULEBOOK when --save could not be written. */
 int ump_host_run(struct host *h);

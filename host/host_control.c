@@ -1,5 +1,5 @@
-/* What the control socket's requests mean: status, reload, stop, health. Each reply is one JSON object with "ok", and "text"
- * for people. */
+/* What the control socket's requests mean: status, reload, stop, health. Each reply is one JSON object with "ok", and
+ * "text" for people. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,9 @@ static void put(struct ump_writer *w, const char *format, ...) {
   ump_write_text(w, piece);
 }
 
-static void put_string(struct ump_writer *w, const char *s) { ump_json_write_string(w, ump_text(s)); }
+static void put_string(struct ump_writer *w, const char *s) {
+  ump_json_write_string(w, ump_text(s));
+}
 
 /* ---- facts ---- */
 
@@ -36,21 +38,23 @@ static size_t resident(void) { /* bytes of memory that the process holds; 0: the
 
 static void put_counters(struct ump_writer *w, const struct ump_counters *c) {
   put(w, "{");
-  for (size_t i = 0; i < c->n; i++) put(w, "%s\"%s\":%llu", i ? "," : "", c->names[i], (unsigned long long)c->counts[i]);
+  for (size_t i = 0; i < c->n; i++)
+    put(w, "%s\"%s\":%llu", i ? "," : "", c->names[i], (unsigned long long)c->counts[i]);
   put(w, "}");
 }
 
 static void put_socket(struct ump_writer *w, const struct listener *l) {
   if (l->udp) {
     const struct ump_udp_stats *s = ump_udp_stats(l->udp);
-    put(w, "{\"datagrams_in\":%llu,\"bytes_in\":%llu,\"datagrams_out\":%llu,\"bytes_out\":%llu,\"send_failed\":%llu,"
-           "\"send_waits\":%llu}",
+    put(w,
+        "{\"datagrams_in\":%llu,\"bytes_in\":%llu,\"datagrams_out\":%llu,\"bytes_out\":%llu,\"send_failed\":%llu,"
+        "\"send_waits\":%llu}",
         (unsigned long long)s->datagrams_in, (unsigned long long)s->bytes_in, (unsigned long long)s->datagrams_out,
         (unsigned long long)s->bytes_out, (unsigned long long)s->send_failed, (unsigned long long)s->send_waits);
   } else {
     const struct ump_tcp_stats *s = ump_tcp_stats(l->tcp);
-    put(w, "{\"open\":%u,\"accepted\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"pauses\":%llu}", s->open,
-        (unsigned long long)s->accepted, (unsigned long long)s->refused, (unsigned long long)s->bytes_in,
+    put(w, "{\"open\":%u,\"accepted\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"pauses\":%llu}",
+        s->open, (unsigned long long)s->accepted, (unsigned long long)s->refused, (unsigned long long)s->bytes_in,
         (unsigned long long)s->bytes_out, (unsigned long long)s->pauses);
   }
 }
@@ -73,7 +77,9 @@ static void put_listeners(struct host *h, struct ump_writer *w) {
 static void put_rulebook(const struct ump_rules_info *i, struct ump_writer *w) {
   put(w, "{\"path\":");
   put_string(w, i->path);
-  put(w, ",\"version\":%lld,\"hash\":\"%s\",\"loads\":%llu,\"refused\":%llu,\"errors\":%llu,\"tripped\":%llu,\"memory\":%zu}",
+  put(w,
+      ",\"version\":%lld,\"hash\":\"%s\",\"loads\":%llu,\"refused\":%llu,\"errors\":%llu,\"tripped\":%llu,\"memory\":%"
+      "zu}",
       (long long)i->version, i->hash, (unsigned long long)i->loads, (unsigned long long)i->refused,
       (unsigned long long)i->errors, (unsigned long long)i->tripped, i->memory);
 }
@@ -91,8 +97,9 @@ static void status_text(struct host *h, const struct ump_rules_info *i, struct u
       ump_seconds(ump_monotonic() - h->started), resident() / 1024);
   put(w, "  clients   %zu\n", ump_engine_n_clients(h->engine));
   put(w, "  rulebook  %.300s version %lld hash %s\n", i->path, (long long)i->version, i->hash);
-  put(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB", (unsigned long long)i->loads,
-      (unsigned long long)i->refused, (unsigned long long)i->errors, (unsigned long long)i->tripped, i->memory / 1024);
+  put(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB",
+      (unsigned long long)i->loads, (unsigned long long)i->refused, (unsigned long long)i->errors,
+      (unsigned long long)i->tripped, i->memory / 1024);
   for (size_t k = 0; k < h->n_listeners; k++) {
     struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[k].index);
     put(w, "\n  listening %s", h->listeners[k].name);
@@ -124,7 +131,9 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   struct ump_rules_info i;
   struct ump_counters engine = ump_engine_counters(h->engine);
   ump_rules_info(h->rules, &i);
-  put(w, "{\"ok\":true,\"umpire\":\"%s\",\"lua\":\"%s\",\"pid\":%ld,\"uptime\":%.3f,\"clients\":%zu,\"memory\":%zu,\"rulebook\":",
+  put(w,
+      "{\"ok\":true,\"umpire\":\"%s\",\"lua\":\"%s\",\"pid\":%ld,\"uptime\":%.3f,\"clients\":%zu,\"memory\":%zu,"
+      "\"rulebook\":",
       UMPIRE_VERSION, ump_lua_release(), (long)getpid(), ump_seconds(ump_monotonic() - h->started),
       ump_engine_n_clients(h->engine), resident());
   put_rulebook(&i, w);
@@ -156,8 +165,8 @@ static void on_reload(struct host *h, struct ump_control_conn *c) {
   char text[512];
   bool ok = ump_host_reload(h, "umpire reload", &report);
   ump_rules_info(h->rules, &i);
-  snprintf(text, sizeof text, "reloaded %.300s version %lld hash %s, paused for %.2f ms", i.path, (long long)i.version, i.hash,
-           (double)report.took / 1e6);
+  snprintf(text, sizeof text, "reloaded %.300s version %lld hash %s, paused for %.2f ms", i.path, (long long)i.version,
+           i.hash, (double)report.took / 1e6);
   answer(c, ok, ok ? text : report.text ? report.text : "out of memory");
   ump_report_free(&report);
 }

@@ -17,16 +17,19 @@ static int help(FILE *out, int code) {
     snprintf(left, sizeof left, "umpire %s %s", commands[i]->name, commands[i]->operands);
     fprintf(out, "  %-24s %.*s\n", left, (int)strcspn(commands[i]->summary, "\n"), commands[i]->summary);
   }
-  fprintf(out, "\n  umpire COMMAND --help    what else it can be told\n  umpire --version\n\n"
-               "Exit codes: 0 clean, 1 the rulebook or the configuration is wrong, 2 usage, 3 a socket could not be bound.\n");
+  fprintf(
+      out,
+      "\n  umpire COMMAND --help    what else it can be told\n  umpire --version\n\n"
+      "Exit codes: 0 clean, 1 the rulebook or the configuration is wrong, 2 usage, 3 a socket could not be bound.\n");
   return code;
 }
 
 static int version(void) {
   printf("umpire %s (%s, libuv %s)\n", UMPIRE_VERSION, ump_lua_release(), ump_loop_release());
   if (ump_lua_is_old())
-    fprintf(stderr, "%s can corrupt memory on valid code (fixed in 5.4.6): fine for development; for production use the "
-                    "container image or Debian 13\n",
+    fprintf(stderr,
+            "%s can corrupt memory on valid code (fixed in 5.4.6): fine for development; for production use the "
+            "container image or Debian 13\n",
             ump_lua_release());
   return EXIT_OK;
 }
@@ -37,6 +40,7 @@ int main(int argc, char **argv) {
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return help(stdout, EXIT_OK);
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(name, commands[i]->name) == 0) return commands[i]->run(commands[i], argc - 2, argv + 2);
-  if (*name) return ump_usage(NULL, "unknown command \"%s\"; commands are run, check, test, reload, status, stop, health", name);
+  if (*name)
+    return ump_usage(NULL, "unknown command \"%s\"; commands are run, check, test, reload, status, stop, health", name);
   return help(stderr, EXIT_USAGE);
 }

@@ -36,6 +36,8 @@ static void find_one(char out[UMP_PLACE], const char *env, const char *own, cons
 void ump_places_find(struct ump_places *p) {
   char own[UMP_PLACE];
   own_folder(own);
-  find_one(p->library, "UMPIRE_LIBRARY", own, "/../share/umpire", UMPIRE_SOURCE_LIBRARY, UMPIRE_INSTALL_LIBRARY, "/umpire");
-  find_one(p->modules, "UMPIRE_MODULES", own, "/../lib/umpire", UMPIRE_BUILD_MODULES, UMPIRE_INSTALL_MODULES, "/umpire");
+  find_one(p->library, "UMPIRE_LIBRARY", own, "/../share/umpire", UMPIRE_SOURCE_LIBRARY, UMPIRE_INSTALL_LIBRARY,
+           "/umpire");
+  find_one(p->modules, "UMPIRE_MODULES", own, "/../lib/umpire", UMPIRE_BUILD_MODULES, UMPIRE_INSTALL_MODULES,
+           "/umpire");
 }

@@ -1,5 +1,5 @@
-/* Where the shipped Lua library and the simulator's module are: beside an installed program, else in the source tree that it
- * was built from, else where it was to be installed. */
+/* Where the shipped Lua library and the simulator's module are: beside an installed program, else in the source tree
+ * that it was built from, else where it was to be installed. */
 #ifndef UMP_HOST_PLACE_H
 #define UMP_HOST_PLACE_H
 

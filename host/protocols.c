@@ -5,4 +5,6 @@
 static const struct ump_proto_ops *const list[] = {&ump_neteria};
 static const struct ump_protocols all = {list, sizeof list / sizeof *list};
 
-const struct ump_protocols *ump_protocols(void) { return &all; }
+const struct ump_protocols *ump_protocols(void) {
+  return &all;
+}

@@ -68,7 +68,8 @@ int ump_save_read(const char *path, struct ump_saved *out, char *error, size_t c
   if (ok) return 1;
   ump_saved_free(out);
   snprintf(error, cap,
-           "%s is damaged or was not written by umpire; restore it from a backup, or move it away to begin anew without what "
+           "%s is damaged or was not written by umpire; restore it from a backup, or move it away to begin anew "
+           "without what "
            "was saved",
            path);
   return -1;

@@ -1,8 +1,8 @@
 /* --save FILE: what the rulebook's save() gave, kept across a clean restart.
  *
- * The file: "UMPSAVE" and a byte 1 (the layout's version), then big-endian: the rulebook's version (8 bytes), the length of
- * the data (8), SipHash-2-4 of the data under a key of zeros (8; against broken disks, not against forgers), the data.
- * It is written beside the old one, synced, and renamed over it: at every moment there is one whole file. */
+ * The file: "UMPSAVE" and a byte 1 (the layout's version), then big-endian: the rulebook's version (8 bytes), the
+ * length of the data (8), SipHash-2-4 of the data under a key of zeros (8; against broken disks, not against forgers),
+ * the data. It is written beside the old one, synced, and renamed over it: at every moment there is one whole file. */
 #ifndef UMP_HOST_SAVE_FILE_H
 #define UMP_HOST_SAVE_FILE_H
 

@@ -171,13 +171,15 @@ static int bind_path(struct ump_control *c) {
 
 static void explain(int err, const char *path, char *error, size_t cap) {
   if (err == UV_EADDRINUSE)
-    snprintf(error, cap,
-             "the control socket %s belongs to a host that is running (or is no socket of ours); stop that one with 'umpire "
-             "stop --control %s', or give this one a socket of its own with --control PATH, or none with --control none",
-             path, path);
+    snprintf(
+        error, cap,
+        "the control socket %s belongs to a host that is running (or is no socket of ours); stop that one with 'umpire "
+        "stop --control %s', or give this one a socket of its own with --control PATH, or none with --control none",
+        path, path);
   else
-    snprintf(error, cap, "cannot make the control socket %s: %s; choose another place with --control PATH, or --control none",
-             path, err == UV_EACCES ? "permission denied, or its folder does not exist" : uv_strerror(err));
+    snprintf(error, cap,
+             "cannot make the control socket %s: %s; choose another place with --control PATH, or --control none", path,
+             err == UV_EACCES ? "permission denied, or its folder does not exist" : uv_strerror(err));
 }
 
 static void on_closed(uv_handle_t *h) {
@@ -186,7 +188,8 @@ static void on_closed(uv_handle_t *h) {
   maybe_gone(c);
 }
 
-int ump_control_open(struct ump_loop *l, const struct ump_control_cfg *cfg, struct ump_control **out, char *error, size_t cap) {
+int ump_control_open(struct ump_loop *l, const struct ump_control_cfg *cfg, struct ump_control **out, char *error,
+                     size_t cap) {
   *out = NULL;
   if (strlen(cfg->path) >= UMP_CONTROL_PATH) {
     snprintf(error, cap, "the path of the control socket is longer than %d bytes: %s", UMP_CONTROL_PATH - 1, cfg->path);

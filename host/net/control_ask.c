@@ -11,7 +11,8 @@
 
 static int failed(int err, const char *path, char *error, size_t cap) {
   if (err == -ENOENT || err == -ECONNREFUSED)
-    snprintf(error, cap, "no host is running at %s; start one with 'umpire run', or name its socket with --control PATH", path);
+    snprintf(error, cap,
+             "no host is running at %s; start one with 'umpire run', or name its socket with --control PATH", path);
   else if (err == -ETIMEDOUT)
     snprintf(error, cap, "the host at %s did not answer in time", path);
   else if (err == -EACCES)

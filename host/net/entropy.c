@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* getrandom fails only before the kernel has entropy (it waits then) or when a sandbox forbids it. Going on with bytes that
- * can be guessed would be worse than not going on. */
+/* getrandom fails only before the kernel has entropy (it waits then) or when a sandbox forbids it. Going on with bytes
+ * that can be guessed would be worse than not going on. */
 static void from_kernel(unsigned char *out, size_t n) {
   while (n > 0) {
     ssize_t got = getrandom(out, n, 0);
@@ -34,11 +34,15 @@ static void fill(void *ctx, void *out, size_t n) {
   e->left -= n;
 }
 
-void ump_entropy_init(struct ump_entropy *e) { e->left = 0; }
+void ump_entropy_init(struct ump_entropy *e) {
+  e->left = 0;
+}
 
 void ump_entropy_deinit(struct ump_entropy *e) {
   explicit_bzero(e->pool, sizeof e->pool);
   e->left = 0;
 }
 
-struct ump_rng ump_entropy_rng(struct ump_entropy *e) { return (struct ump_rng){fill, e}; }
+struct ump_rng ump_entropy_rng(struct ump_entropy *e) {
+  return (struct ump_rng){fill, e};
+}

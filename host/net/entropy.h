@@ -11,7 +11,7 @@ struct ump_entropy {
 };
 
 void ump_entropy_init(struct ump_entropy *e);
-void ump_entropy_deinit(struct ump_entropy *e);          /* wipes the pool */
-struct ump_rng ump_entropy_rng(struct ump_entropy *e);   /* borrows e */
+void ump_entropy_deinit(struct ump_entropy *e);        /* wipes the pool */
+struct ump_rng ump_entropy_rng(struct ump_entropy *e); /* borrows e */
 
 #endif

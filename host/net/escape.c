@@ -4,14 +4,19 @@
 
 /* Length of the well-formed UTF-8 character at the start of p, 0 if it is broken; *cp its code point. */
 static size_t character(const uint8_t *p, size_t n, uint32_t *cp) {
-  size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+  size_t len = p[0] < 0x80                   ? 1
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+               : (p[0] & 0xf0) == 0xe0       ? 3
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                             : 0;
   if (len == 0 || len > n || !ump_utf8_valid(ump_bytes(p, len))) return 0;
   *cp = len == 1 ? p[0] : p[0] & (0x7fu >> len);
   for (size_t i = 1; i < len; i++) *cp = *cp << 6 | (p[i] & 0x3f);
   return len;
 }
 
-/* What a terminal or a viewer acts on instead of showing it: C0, DEL, C1, line and paragraph separators, direction marks. */
+/* What a terminal or a viewer acts on instead of showing it: C0, DEL, C1, line and paragraph separators, direction
+ * marks. */
 static bool acts(uint32_t cp) {
   return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
          cp == 0x200e || cp == 0x200f || cp == 0xfeff;

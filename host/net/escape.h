@@ -5,9 +5,9 @@
 #include "base/bytes.h"
 
 enum ump_escape {
-  UMP_ESCAPE_LINE,  /* for a line of text: controls as \n, \x1b, \u009b; broken UTF-8 as \xff */
-  UMP_ESCAPE_FOLD,  /* as LINE, but a line feed becomes a new line that starts with "  | ", a tab four spaces */
-  UMP_ESCAPE_JSON,  /* inside a JSON string: the same, with JSON's own escapes; broken UTF-8 as the text \xff */
+  UMP_ESCAPE_LINE, /* for a line of text: controls as \n, \x1b, \u009b; broken UTF-8 as \xff */
+  UMP_ESCAPE_FOLD, /* as LINE, but a line feed becomes a new line that starts with "  | ", a tab four spaces */
+  UMP_ESCAPE_JSON, /* inside a JSON string: the same, with JSON's own escapes; broken UTF-8 as the text \xff */
 };
 
 /* Writes in, escaped; stops in good order (whole characters, no half escapes) where w is full. */

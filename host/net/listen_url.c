@@ -10,11 +10,23 @@
 
 /* Options of every listener; the engine keeps `attempts`, the protocol the other two. */
 static const struct ump_option common[] = {
-    {.name = "limit", .fallback = "4096", .kind = UMP_OPTION_NUMBER, .min = 1, .max = 1000000,
+    {.name = "limit",
+     .fallback = "4096",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 1,
+     .max = 1000000,
      .help = "clients at a time"},
-    {.name = "per_address", .fallback = "64", .kind = UMP_OPTION_NUMBER, .min = 1, .max = 1000000,
+    {.name = "per_address",
+     .fallback = "64",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 1,
+     .max = 1000000,
      .help = "connections or sessions from one address"},
-    {.name = "attempts", .fallback = "10", .kind = UMP_OPTION_NUMBER, .min = 1, .max = 1000000,
+    {.name = "attempts",
+     .fallback = "10",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 1,
+     .max = 1000000,
      .help = "log-ins a minute per address and per name"},
 };
 enum { N_COMMON = sizeof common / sizeof *common };
@@ -93,13 +105,16 @@ static bool parse_number(const char *text, uint64_t *out) { /* decimal digits on
 static int take_number(struct parse *p, const struct ump_option *o, const char *text, uint64_t *out) {
   uint64_t min = o->kind == UMP_OPTION_SWITCH ? 0 : o->min, max = o->kind == UMP_OPTION_SWITCH ? 1 : o->max;
   if (!parse_number(text, out) || *out < min || *out > max)
-    return wrong(p, "option %s must be a whole number from %llu to %llu, not \"%.40s\"", o->name, (unsigned long long)min,
-                 (unsigned long long)max, text);
+    return wrong(p, "option %s must be a whole number from %llu to %llu, not \"%.40s\"", o->name,
+                 (unsigned long long)min, (unsigned long long)max, text);
   return 0;
 }
 
 static int hex(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 /* In place. False: a % without two hex digits, or a NUL byte. */
@@ -176,7 +191,8 @@ static int take_options(struct parse *p, char *query) {
     char *value = strchr(at, '=');
     if (!value) return wrong(p, "option \"%.60s\" has no value; write %.60s=VALUE", at, at);
     *value++ = 0;
-    if (!percent_decode(value)) return wrong(p, "the value of %.60s has a %% that is not followed by two hex digits", at);
+    if (!percent_decode(value))
+      return wrong(p, "the value of %.60s has a %% that is not followed by two hex digits", at);
     int err = take_option(p, at, value);
     if (err != 0) return err;
   }
@@ -229,7 +245,9 @@ static int take_authority(struct parse *p, char *text) {
 static int parse_url(struct parse *p) {
   char copy[UMP_LISTEN_TEXT];
   const char *mark = strstr(p->url, "://");
-  if (!mark) return wrong(p, "a listen URL looks like %s://0.0.0.0:%u", p->known->list[0]->scheme, p->known->list[0]->default_port);
+  if (!mark)
+    return wrong(p, "a listen URL looks like %s://0.0.0.0:%u", p->known->list[0]->scheme,
+                 p->known->list[0]->default_port);
   int err = take_scheme(p, p->url, (size_t)(mark - p->url));
   if (err != 0) return err;
   mark += 3;
@@ -245,7 +263,8 @@ static int parse_url(struct parse *p) {
   return err == 0 ? take_options(p, query) : err;
 }
 
-int ump_listen_parse(const struct ump_protocols *known, const char *url, struct ump_listen *out, char *error, size_t cap) {
+int ump_listen_parse(const struct ump_protocols *known, const char *url, struct ump_listen *out, char *error,
+                     size_t cap) {
   memset(out, 0, sizeof *out);
   struct parse p = {known, url, out, fmemopen(error, cap, "w")};
   error[0] = 0;

@@ -1,8 +1,8 @@
 /* SCHEME://HOST:PORT[?option=value&...]: what --listen and a rulebook's `listen` list name.
  *
- * HOST is an IPv4 address, an IPv6 address in brackets, or a name. Without :PORT the protocol's own port is meant; port 0
- * lets the system pick one. Values may use %XX. Options are those of every listener (limit, per_address, attempts) and those
- * that the protocol names in its table; the same tables make the help text. */
+ * HOST is an IPv4 address, an IPv6 address in brackets, or a name. Without :PORT the protocol's own port is meant; port
+ * 0 lets the system pick one. Values may use %XX. Options are those of every listener (limit, per_address, attempts)
+ * and those that the protocol names in its table; the same tables make the help text. */
 #ifndef UMP_NET_LISTEN_URL_H
 #define UMP_NET_LISTEN_URL_H
 
@@ -10,8 +10,8 @@
 
 #include "proto/proto.h"
 
-#define UMP_LISTEN_OPTIONS 24 /* of one protocol */
-#define UMP_LISTEN_TEXT 1024  /* bytes of a URL */
+#define UMP_LISTEN_OPTIONS 24   /* of one protocol */
+#define UMP_LISTEN_TEXT    1024 /* bytes of a URL */
 
 struct ump_listen {
   const struct ump_proto_ops *ops;
@@ -32,9 +32,10 @@ struct ump_protocols {
   size_t n;
 };
 
-/* 0, or UMP_EINVAL with a message in error: what is wrong, and what would be right (several lines for an unknown option).
- * out holds pointers into itself: do not copy it. */
-int ump_listen_parse(const struct ump_protocols *known, const char *url, struct ump_listen *out, char *error, size_t cap);
+/* 0, or UMP_EINVAL with a message in error: what is wrong, and what would be right (several lines for an unknown
+ * option). out holds pointers into itself: do not copy it. */
+int ump_listen_parse(const struct ump_protocols *known, const char *url, struct ump_listen *out, char *error,
+                     size_t cap);
 
 /* "neteria://127.0.0.1:40080" */
 #define UMP_LISTEN_NAME 96

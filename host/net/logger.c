@@ -12,12 +12,14 @@
 
 #include "net/escape.h"
 
-/* 1024 places for (cause, address) pairs. Two pairs that meet in one place within a second share its ten records; the key is
- * secret, so nobody can choose to share. */
+/* 1024 places for (cause, address) pairs. Two pairs that meet in one place within a second share its ten records; the
+ * key is secret, so nobody can choose to share. */
 #define PLACES 1024
-/* Places whose suppressed records are told of one by one; further ones are summed up. 16 lines a second are bearable. */
+/* Places whose suppressed records are told of one by one; further ones are summed up. 16 lines a second are bearable.
+ */
 #define TOLD 16
-#define RECORD 4096 /* PIPE_BUF of Linux: a pipe that polls as writable takes so much without blocking, and as one piece */
+#define RECORD                                                                                                         \
+  4096 /* PIPE_BUF of Linux: a pipe that polls as writable takes so much without blocking, and as one piece */
 
 struct place {
   uint32_t second; /* in which `count` was counted */
@@ -36,8 +38,8 @@ struct ump_logger {
   struct place places[PLACES];
   struct quiet quiet[TOLD];
   size_t n_quiet;
-  uint64_t others;   /* suppressed records that found no room in `quiet`, or over the overall limit */
-  uint64_t unread;   /* records dropped because the reader does not read */
+  uint64_t others; /* suppressed records that found no room in `quiet`, or over the overall limit */
+  uint64_t unread; /* records dropped because the reader does not read */
   uint32_t second, in_second;
 };
 
@@ -83,8 +85,8 @@ static void put_json(struct ump_writer *w, const struct ump_log_line *line, cons
   ump_write_text(w, "\"}\n");
 }
 
-static void put_text(struct ump_writer *w, const struct ump_log_line *line, const char *from, struct ump_bytes text, bool bare,
-                     bool fold) {
+static void put_text(struct ump_writer *w, const struct ump_log_line *line, const char *from, struct ump_bytes text,
+                     bool bare, bool fold) {
   if (!bare) {
     ump_write_text(w, levels[line->level]);
     ump_write_text(w, " ");
@@ -118,7 +120,8 @@ static void record(struct ump_logger *l, const struct ump_log_line *line, bool o
   uint8_t buf[RECORD];
   char from[UMP_ADDR_TEXT];
   struct ump_writer w = ump_writer(buf, sizeof buf);
-  bool stranger = line->from != NULL && line->level < UMP_ERROR; /* an error is our own fault: its text is a traceback */
+  bool stranger =
+      line->from != NULL && line->level < UMP_ERROR; /* an error is our own fault: its text is a traceback */
   struct ump_bytes text = ump_escape_cut(line->text, stranger ? UMP_LOG_STRANGER : UMP_LOG_OWN);
   if (line->from) ump_addr_print(line->from, from);
   if (l->cfg.format == UMP_LOG_JSON)
@@ -130,7 +133,8 @@ static void record(struct ump_logger *l, const struct ump_log_line *line, bool o
 
 /* ---- the limits ---- */
 
-static void tell(struct ump_logger *l, enum ump_level level, const char *cause, const struct ump_addr *from, uint64_t n) {
+static void tell(struct ump_logger *l, enum ump_level level, const char *cause, const struct ump_addr *from,
+                 uint64_t n) {
   char text[80];
   snprintf(text, sizeof text, "suppressed %llu more like this", (unsigned long long)n);
   record(l, &(struct ump_log_line){level, cause, from, ump_text(text)}, false);
@@ -169,8 +173,8 @@ static uint32_t place_of(const struct ump_logger *l, const struct ump_log_line *
   return (uint32_t)(h % PLACES);
 }
 
-/* What a rulebook prints on purpose (no address, below warn) is bounded by the overall limit alone: an author who prints a
- * table row by row wants to see all of it. */
+/* What a rulebook prints on purpose (no address, below warn) is bounded by the overall limit alone: an author who
+ * prints a table row by row wants to see all of it. */
 static bool within_limits(struct ump_logger *l, const struct ump_log_line *line) {
   if (l->in_second >= UMP_LOG_OVERALL) return suppress(l, line, PLACES), false;
   if (line->from || line->level >= UMP_WARN) {
@@ -202,7 +206,8 @@ ump_time ump_logger_deadline(const struct ump_logger *l) {
   return l->n_quiet || l->others || l->unread ? ((ump_time)l->second + 1) * UMP_S : UMP_NEVER;
 }
 
-/* Waits 0.1 s at most: the watchdog must get to its abort even when the loop's thread is stuck in a write of its own. */
+/* Waits 0.1 s at most: the watchdog must get to its abort even when the loop's thread is stuck in a write of its own.
+ */
 static bool locked(struct ump_logger *l) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
@@ -235,7 +240,9 @@ void ump_logger_say(struct ump_logger *l, enum ump_level level, const char *caus
   pthread_mutex_unlock(&l->lock);
 }
 
-struct ump_log ump_logger_log(struct ump_logger *l) { return (struct ump_log){limited, l}; }
+struct ump_log ump_logger_log(struct ump_logger *l) {
+  return (struct ump_log){limited, l};
+}
 
 struct ump_logger *ump_logger_new(const struct ump_logger_cfg *cfg) {
   struct ump_logger *l = calloc(1, sizeof *l);

@@ -1,14 +1,15 @@
 /* The sink behind base/log.h: one record a line on a file descriptor, as text for people or as JSON for machines.
  *
  * What strangers caused cannot harm the log (hardening T25):
- * - no raw control byte: bytes below 0x20, 0x7f, C1 controls, direction overrides and broken UTF-8 are written as escapes; a
- *   traceback's line feeds become lines that start with "  | ", so no text can look like a record of its own;
+ * - no raw control byte: bytes below 0x20, 0x7f, C1 controls, direction overrides and broken UTF-8 are written as
+ * escapes; a traceback's line feeds become lines that start with "  | ", so no text can look like a record of its own;
  * - a text that names a stranger is cut after 256 bytes, any other after 3000;
- * - at most 10 records a second of one cause and address, 1000 a second in all, and "suppressed n" says what was left out;
+ * - at most 10 records a second of one cause and address, 1000 a second in all, and "suppressed n" says what was left
+ * out;
  * - a full pipe never stops the host: records are dropped and counted while the reader does not read.
  *
- * Text: own records at level info are the text alone ("ready"); all others are "LEVEL CAUSE ADDRESS: text". It has no time
- * stamps: terminals do not need them and journald, Docker and the like add their own. JSON has "time". */
+ * Text: own records at level info are the text alone ("ready"); all others are "LEVEL CAUSE ADDRESS: text". It has no
+ * time stamps: terminals do not need them and journald, Docker and the like add their own. JSON has "time". */
 #ifndef UMP_NET_LOGGER_H
 #define UMP_NET_LOGGER_H
 
@@ -19,19 +20,19 @@
 
 enum ump_log_format { UMP_LOG_TEXT, UMP_LOG_JSON };
 
-#define UMP_LOG_STRANGER 256 /* bytes of a text with an address */
-#define UMP_LOG_OWN 3000     /* of any other; a record is cut at 4096 bytes, so that a pipe takes it whole (PIPE_BUF) */
+#define UMP_LOG_STRANGER   256 /* bytes of a text with an address */
+#define UMP_LOG_OWN        3000 /* of any other; a record is cut at 4096 bytes, so that a pipe takes it whole (PIPE_BUF) */
 #define UMP_LOG_PER_SOURCE 10
-#define UMP_LOG_OVERALL 1000
+#define UMP_LOG_OVERALL    1000
 
 struct ump_logger;
 
 struct ump_logger_cfg {
-  int fd;                    /* where to; not closed */
+  int fd; /* where to; not closed */
   enum ump_log_format format;
-  enum ump_level level;      /* lowest level that is written */
-  struct ump_hash_key key;   /* random, so that nobody can choose addresses that share a limit */
-  ump_time (*now)(void);     /* NULL: the monotonic clock; tests give their own */
+  enum ump_level level;    /* lowest level that is written */
+  struct ump_hash_key key; /* random, so that nobody can choose addresses that share a limit */
+  ump_time (*now)(void);   /* NULL: the monotonic clock; tests give their own */
 };
 
 struct ump_logger *ump_logger_new(const struct ump_logger_cfg *cfg); /* NULL: no memory */

@@ -15,7 +15,7 @@ struct ump_loop {
   uv_check_t check;     /* after reading: expires and sends */
   struct ump_list ports;
   ump_time now;
-  ump_time armed;       /* what the timer is set for; UMP_NEVER: stopped */
+  ump_time armed; /* what the timer is set for; UMP_NEVER: stopped */
   bool stale, settling;
 };
 
@@ -25,7 +25,9 @@ ump_time ump_monotonic(void) {
   return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
 }
 
-const char *ump_loop_release(void) { return uv_version_string(); }
+const char *ump_loop_release(void) {
+  return uv_version_string();
+}
 
 ump_time ump_loop_now(struct ump_loop *l) {
   if (l->stale) l->now = ump_monotonic();
@@ -33,13 +35,25 @@ ump_time ump_loop_now(struct ump_loop *l) {
   return l->now;
 }
 
-void ump_loop_stale(struct ump_loop *l) { l->stale = true; }
-struct uv_loop_s *ump_loop_uv(struct ump_loop *l) { return &l->uv; }
-struct ump_engine *ump_loop_engine(struct ump_loop *l) { return l->cfg.engine; }
-const struct ump_mem *ump_loop_mem(struct ump_loop *l) { return l->cfg.mem; }
-const struct ump_log *ump_loop_log(struct ump_loop *l) { return l->cfg.log; }
+void ump_loop_stale(struct ump_loop *l) {
+  l->stale = true;
+}
+struct uv_loop_s *ump_loop_uv(struct ump_loop *l) {
+  return &l->uv;
+}
+struct ump_engine *ump_loop_engine(struct ump_loop *l) {
+  return l->cfg.engine;
+}
+const struct ump_mem *ump_loop_mem(struct ump_loop *l) {
+  return l->cfg.mem;
+}
+const struct ump_log *ump_loop_log(struct ump_loop *l) {
+  return l->cfg.log;
+}
 
-void ump_loop_add(struct ump_loop *l, struct ump_port *p) { ump_list_push(&l->ports, &p->link); }
+void ump_loop_add(struct ump_loop *l, struct ump_port *p) {
+  ump_list_push(&l->ports, &p->link);
+}
 
 void ump_loop_remove(struct ump_loop *l, struct ump_port *p) {
   (void)l;
@@ -71,7 +85,9 @@ static void work(struct ump_loop *l) {
   if (l->settling && ump_engine_load(l->cfg.engine) == 0 && !any_blocked(l)) uv_stop(&l->uv);
 }
 
-static void on_check(uv_check_t *h) { work(h->data); }
+static void on_check(uv_check_t *h) {
+  work(h->data);
+}
 
 void ump_loop_work(struct ump_loop *l) {
   ump_loop_stale(l);
@@ -85,9 +101,12 @@ static void on_timer(uv_timer_t *h) {
   work(l);
 }
 
-/* libuv counts whole milliseconds from the time it last looked; rounding up never wakes us for nothing, and costs less than
- * a millisecond on timers that the wire counts in tenths of seconds (a held verdict of 1 ms leaves after 1 to 2 ms). */
-static uint64_t whole_ms(ump_time t) { return t <= 0 ? 0 : (uint64_t)((t + UMP_MS - 1) / UMP_MS); }
+/* libuv counts whole milliseconds from the time it last looked; rounding up never wakes us for nothing, and costs less
+ * than a millisecond on timers that the wire counts in tenths of seconds (a held verdict of 1 ms leaves after 1 to 2
+ * ms). */
+static uint64_t whole_ms(ump_time t) {
+  return t <= 0 ? 0 : (uint64_t)((t + UMP_MS - 1) / UMP_MS);
+}
 
 static void on_prepare(uv_prepare_t *h) {
   struct ump_loop *l = h->data;
@@ -101,7 +120,8 @@ static void on_prepare(uv_prepare_t *h) {
     return;
   }
   uint64_t wait = whole_ms(deadline - ump_monotonic());
-  /* While the kernel takes no more, output that is due stays due: look at it a thousand times a second, not all the time. */
+  /* While the kernel takes no more, output that is due stays due: look at it a thousand times a second, not all the
+   * time. */
   if (wait == 0 && any_blocked(l)) wait = 1;
   uv_update_time(&l->uv);
   uv_timer_start(&l->timer, on_timer, wait, 0);
@@ -148,10 +168,16 @@ void ump_loop_free(struct ump_loop *l) {
   ump_free(l->cfg.mem, l, sizeof *l);
 }
 
-void ump_loop_run(struct ump_loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
-void ump_loop_stop(struct ump_loop *l) { uv_stop(&l->uv); }
+void ump_loop_run(struct ump_loop *l) {
+  uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+void ump_loop_stop(struct ump_loop *l) {
+  uv_stop(&l->uv);
+}
 
-static void on_settled(uv_timer_t *h) { uv_stop(h->loop); }
+static void on_settled(uv_timer_t *h) {
+  uv_stop(h->loop);
+}
 
 void ump_loop_settle(struct ump_loop *l, ump_time at_most) {
   ump_loop_stale(l);

@@ -1,8 +1,8 @@
 /* The driver of the engine: waits for sockets and for the engine's deadline, feeds what arrives, sends what is due.
  *
- * A turn of the loop: wait; read what arrived, batch by batch, each batch followed by what it caused to be sent; when the
- * deadline has passed, let the engine expire; send. The clock is read once for each batch or turn, never for each datagram.
- * One loop, one thread. */
+ * A turn of the loop: wait; read what arrived, batch by batch, each batch followed by what it caused to be sent; when
+ * the deadline has passed, let the engine expire; send. The clock is read once for each batch or turn, never for each
+ * datagram. One loop, one thread. */
 #ifndef UMP_NET_LOOP_H
 #define UMP_NET_LOOP_H
 
@@ -21,10 +21,10 @@ ump_time ump_monotonic(void);
 const char *ump_loop_release(void); /* of libuv: "1.44.2" */
 
 struct ump_loop_cfg {
-  const struct ump_mem *mem;    /* borrowed, as are all of these, until ump_loop_free */
+  const struct ump_mem *mem; /* borrowed, as are all of these, until ump_loop_free */
   struct ump_engine *engine;
   const struct ump_log *log;
-  struct ump_logger *logger;    /* tells of suppressed lines in time even when nothing else happens; may be NULL */
+  struct ump_logger *logger; /* tells of suppressed lines in time even when nothing else happens; may be NULL */
 };
 
 struct ump_loop *ump_loop_new(const struct ump_loop_cfg *cfg); /* NULL: no memory or no file descriptor */

@@ -1,5 +1,5 @@
-/* SIGHUP, SIGTERM and SIGINT, told to the host between two turns of the loop. SIGPIPE is ignored while this lives: a peer
- * that closes is an error of one write. */
+/* SIGHUP, SIGTERM and SIGINT, told to the host between two turns of the loop. SIGPIPE is ignored while this lives: a
+ * peer that closes is an error of one write. */
 #ifndef UMP_NET_SIGNAL_H
 #define UMP_NET_SIGNAL_H
 

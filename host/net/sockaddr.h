@@ -15,8 +15,8 @@ union ump_sockaddr {
 
 /* An IPv4-mapped IPv6 address becomes IPv4 (base/addr.h). An unknown family gives family 0. */
 void ump_addr_from_sockaddr(struct ump_addr *out, const union ump_sockaddr *sa);
-/* family is the socket's (AF_INET or AF_INET6): an IPv4 address on an IPv6 socket is written mapped. Returns the length;
- * 0: this address cannot be reached through such a socket. */
+/* family is the socket's (AF_INET or AF_INET6): an IPv4 address on an IPv6 socket is written mapped. Returns the
+ * length; 0: this address cannot be reached through such a socket. */
 socklen_t ump_addr_to_sockaddr(const struct ump_addr *a, int family, union ump_sockaddr *out);
 
 #endif

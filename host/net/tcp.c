@@ -10,12 +10,13 @@
 #include "net/sockaddr.h"
 
 enum {
-  READ = 64 * 1024,   /* bytes a read; one buffer for all connections of a port, because protocols copy what they keep */
-  REST = 16 * 1024,   /* bytes copied for a connection whose peer reads slowly */
-  SLICES = 32,        /* pieces of output a writev */
-  KEEP_FDS = 64,      /* descriptors kept for everything but connections: reloads, control socket, logs (hardening T14) */
-  KEEPALIVE_S = 60,   /* so that a peer that vanished is noticed within some minutes even by protocols without heartbeat */
-  LINGER_MS = 2000,   /* for the peer to read our last words: closing with unread input would take them back (RST) */
+  READ = 64 * 1024, /* bytes a read; one buffer for all connections of a port, because protocols copy what they keep */
+  REST = 16 * 1024, /* bytes copied for a connection whose peer reads slowly */
+  SLICES = 32,      /* pieces of output a writev */
+  KEEP_FDS = 64,    /* descriptors kept for everything but connections: reloads, control socket, logs (hardening T14) */
+  KEEPALIVE_S =
+      60, /* so that a peer that vanished is noticed within some minutes even by protocols without heartbeat */
+  LINGER_MS = 2000, /* for the peer to read our last words: closing with unread input would take them back (RST) */
   BACKLOG = 511,
 };
 
@@ -23,7 +24,7 @@ struct conn {
   struct ump_tcp *tcp;
   uv_tcp_t stream;
   uint32_t number;
-  bool known;         /* the engine knows it: closed() is still to be told */
+  bool known; /* the engine knows it: closed() is still to be told */
   bool reading, ended, blocked, lingering, closing;
   uint64_t linger_until; /* ms of the loop's clock */
   struct ump_list link;  /* while it lingers */
@@ -43,17 +44,19 @@ struct ump_tcp {
   bool started, deaf, closing, waiting; /* waiting: libuv holds a connection that was not accepted */
   uv_tcp_t server;
   uv_timer_t linger;
-  struct ump_list lingering;   /* in order of time */
-  struct conn **conns;         /* by number; NULL: free */
-  uint32_t cap, first_free;    /* no number below first_free is free */
+  struct ump_list lingering; /* in order of time */
+  struct conn **conns;       /* by number; NULL: free */
+  uint32_t cap, first_free;  /* no number below first_free is free */
   uint32_t max;
-  unsigned handles;            /* of this port and its connections whose close callback is still to come */
+  unsigned handles; /* of this port and its connections whose close callback is still to come */
   unsigned n_blocked;
   struct ump_tcp_stats stats;
   char in[READ];
 };
 
-static const struct ump_mem *mem_of(const struct ump_tcp *t) { return ump_loop_mem(t->loop); }
+static const struct ump_mem *mem_of(const struct ump_tcp *t) {
+  return ump_loop_mem(t->loop);
+}
 
 /* ---- numbers ---- */
 
@@ -322,7 +325,8 @@ static void begin(struct conn *c) {
   uv_tcp_keepalive(&c->stream, 1, KEEPALIVE_S);
   peer_of(c, &from);
   t->stats.accepted++;
-  if (from.family == 0 || ump_engine_open(ump_loop_engine(t->loop), t->listener, c->number, &from, ump_loop_now(t->loop)) < 0) {
+  if (from.family == 0 ||
+      ump_engine_open(ump_loop_engine(t->loop), t->listener, c->number, &from, ump_loop_now(t->loop)) < 0) {
     t->stats.refused++;
     close_conn(c);
     return;
@@ -372,7 +376,9 @@ static void on_connection(uv_stream_t *s, int status) {
 
 /* ---- life ---- */
 
-static void on_port_closed(uv_handle_t *h) { handle_gone(h->data); }
+static void on_port_closed(uv_handle_t *h) {
+  handle_gone(h->data);
+}
 
 void ump_tcp_close(struct ump_tcp *t) {
   if (!t) return;
@@ -384,7 +390,9 @@ void ump_tcp_close(struct ump_tcp *t) {
   uv_close((uv_handle_t *)&t->linger, on_port_closed);
 }
 
-static void close_port(struct ump_port *port) { ump_tcp_close(UMP_CONTAINER(port, struct ump_tcp, port)); }
+static void close_port(struct ump_port *port) {
+  ump_tcp_close(UMP_CONTAINER(port, struct ump_tcp, port));
+}
 
 static void deafen(struct ump_port *port) {
   struct ump_tcp *t = UMP_CONTAINER(port, struct ump_tcp, port);
@@ -396,7 +404,8 @@ static void deafen(struct ump_port *port) {
 static uint32_t connections_allowed(void) {
   struct rlimit r;
   if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY) return 1u << 20;
-  return r.rlim_cur > 2 * KEEP_FDS ? (uint32_t)(r.rlim_cur - KEEP_FDS < 1u << 20 ? r.rlim_cur - KEEP_FDS : 1u << 20) : KEEP_FDS;
+  return r.rlim_cur > 2 * KEEP_FDS ? (uint32_t)(r.rlim_cur - KEEP_FDS < 1u << 20 ? r.rlim_cur - KEEP_FDS : 1u << 20)
+                                   : KEEP_FDS;
 }
 
 static int bind_and_listen(struct ump_tcp *t, const struct ump_addr *addr, struct ump_addr *bound) {
@@ -442,4 +451,6 @@ int ump_tcp_start(struct ump_tcp *t, uint32_t listener) {
   return 0;
 }
 
-const struct ump_tcp_stats *ump_tcp_stats(const struct ump_tcp *t) { return &t->stats; }
+const struct ump_tcp_stats *ump_tcp_stats(const struct ump_tcp *t) {
+  return &t->stats;
+}

@@ -1,8 +1,8 @@
 /* TCP sockets in front of one listener of the engine, for protocols on streams.
  *
- * A connection reads while its protocol wants input (UMP_WANTS_INPUT) and writes what its protocol holds with writev, without
- * copying; only what the kernel does not take at once is copied, at most 16 KiB for a connection, until it does. When file
- * descriptors run short, new connections wait in the kernel's queue until others have left. */
+ * A connection reads while its protocol wants input (UMP_WANTS_INPUT) and writes what its protocol holds with writev,
+ * without copying; only what the kernel does not take at once is copied, at most 16 KiB for a connection, until it
+ * does. When file descriptors run short, new connections wait in the kernel's queue until others have left. */
 #ifndef UMP_NET_TCP_H
 #define UMP_NET_TCP_H
 
@@ -13,8 +13,8 @@ struct ump_tcp;
 struct ump_tcp_stats {
   uint64_t accepted, refused; /* refused: open() of the protocol said no, or there was no memory */
   uint64_t bytes_in, bytes_out;
-  uint64_t pauses;            /* how often accepting was put off for want of descriptors */
-  uint32_t open;              /* connections now */
+  uint64_t pauses; /* how often accepting was put off for want of descriptors */
+  uint32_t open;   /* connections now */
 };
 
 /* max_connections 0: as many as the limit of descriptors (RLIMIT_NOFILE) leaves when 64 are kept for everything else.

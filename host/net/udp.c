@@ -11,11 +11,12 @@
 #include "net/sockaddr.h"
 
 enum {
-  BATCH = 64,      /* datagrams a system call: more gain nothing measurable (the call is 1/64 of 0.3 us each by then) */
-  ROUNDS = 4,      /* batches before timers and other sockets have their turn: 256 events are well below 1 ms */
+  BATCH = 64, /* datagrams a system call: more gain nothing measurable (the call is 1/64 of 0.3 us each by then) */
+  ROUNDS = 4, /* batches before timers and other sockets have their turn: 256 events are well below 1 ms */
   OUT_BYTES = 256 * 1024, /* written side by side, so that 64 small datagrams stay within a few cache lines each */
-  WANTED_BUFFER = 4 * 1024 * 1024, /* bytes in the kernel: a burst of 10 000 clients' events while a reload takes 10 ms */
-  SMALL_BUFFER = 1024 * 1024,      /* below this a burst of 1000 events is likely to lose some: the log says so */
+  WANTED_BUFFER =
+      4 * 1024 * 1024,        /* bytes in the kernel: a burst of 10 000 clients' events while a reload takes 10 ms */
+  SMALL_BUFFER = 1024 * 1024, /* below this a burst of 1000 events is likely to lose some: the log says so */
 };
 
 struct ump_udp {
@@ -183,18 +184,19 @@ static void size_buffers(struct ump_udp *u) {
   int in = size_buffer(u->fd, SO_RCVBUF, SO_RCVBUFFORCE), out = size_buffer(u->fd, SO_SNDBUF, SO_SNDBUFFORCE);
   if (in >= SMALL_BUFFER && out >= SMALL_BUFFER) return;
   char text[256];
-  int n = snprintf(text, sizeof text,
-                   "the kernel grants buffers of %d KiB in and %d KiB out; for bursts of more than some hundred clients allow "
-                   "more: sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d",
-                   in / 1024, out / 1024, WANTED_BUFFER, WANTED_BUFFER);
+  int n = snprintf(
+      text, sizeof text,
+      "the kernel grants buffers of %d KiB in and %d KiB out; for bursts of more than some hundred clients allow "
+      "more: sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d",
+      in / 1024, out / 1024, WANTED_BUFFER, WANTED_BUFFER);
   ump_log_write(ump_loop_log(u->loop), UMP_INFO, "small_buffer", NULL, ump_bytes(text, (size_t)n));
 }
 
 static void prepare_batches(struct ump_udp *u) {
   for (unsigned i = 0; i < BATCH; i++) {
     u->in_iov[i] = (struct iovec){u->in_bytes + i * u->stride, u->max_datagram + 1};
-    u->in[i].msg_hdr = (struct msghdr){.msg_name = &u->in_addr[i], .msg_namelen = sizeof u->in_addr[i],
-                                       .msg_iov = &u->in_iov[i], .msg_iovlen = 1};
+    u->in[i].msg_hdr = (struct msghdr){
+        .msg_name = &u->in_addr[i], .msg_namelen = sizeof u->in_addr[i], .msg_iov = &u->in_iov[i], .msg_iovlen = 1};
     u->out[i].msg_hdr = (struct msghdr){.msg_name = &u->out_addr[i], .msg_iov = &u->out_iov[i], .msg_iovlen = 1};
   }
 }
@@ -228,7 +230,9 @@ static void deafen(struct ump_port *port) {
   if (u->started) listen_on(u);
 }
 
-static void close_port(struct ump_port *port) { ump_udp_close(UMP_CONTAINER(port, struct ump_udp, port)); }
+static void close_port(struct ump_port *port) {
+  ump_udp_close(UMP_CONTAINER(port, struct ump_udp, port));
+}
 
 int ump_udp_open(struct ump_loop *l, const struct ump_addr *addr, size_t max_datagram, struct ump_udp **out,
                  struct ump_addr *bound) {
@@ -240,7 +244,8 @@ int ump_udp_open(struct ump_loop *l, const struct ump_addr *addr, size_t max_dat
   u->loop = l;
   u->fd = -1;
   u->max_datagram = max_datagram;
-  /* An odd number of cache lines, so that the beginnings of 64 datagrams do not all fall into the same set of the cache. */
+  /* An odd number of cache lines, so that the beginnings of 64 datagrams do not all fall into the same set of the
+   * cache. */
   u->stride = ((max_datagram + 1 + 63) / 64 | 1) * 64;
   u->port = (struct ump_port){.flush = flush, .deafen = deafen, .close = close_port};
   u->in_bytes = ump_alloc(mem, u->stride * BATCH);
@@ -279,4 +284,6 @@ void ump_udp_close(struct ump_udp *u) {
   uv_close((uv_handle_t *)&u->poll, on_closed);
 }
 
-const struct ump_udp_stats *ump_udp_stats(const struct ump_udp *u) { return &u->stats; }
+const struct ump_udp_stats *ump_udp_stats(const struct ump_udp *u) {
+  return &u->stats;
+}

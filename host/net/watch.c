@@ -30,8 +30,8 @@ static void on_quiet(uv_timer_t *t) {
   w->changed(w->ctx);
 }
 
-/* Any Lua file in a folder of the rulebook counts: one that was required for the first time by a rulebook that was refused is
- * in no list. Editors' lock and swap files (.#x.lua, .x.lua.swp) do not. */
+/* Any Lua file in a folder of the rulebook counts: one that was required for the first time by a rulebook that was
+ * refused is in no list. Editors' lock and swap files (.#x.lua, .x.lua.swp) do not. */
 static bool matters(const char *name) {
   size_t n = name ? strlen(name) : 0;
   if (n && strcmp(name, "..data") == 0) return true; /* how Kubernetes swaps all files of a ConfigMap at once */
@@ -76,8 +76,9 @@ static void on_folder_closed(uv_handle_t *h) {
 
 static int report(struct ump_watch *w, const char *path, int err) {
   char text[512];
-  int n = snprintf(text, sizeof text, "cannot watch %.300s for changes: %s; reload with SIGHUP or 'umpire reload' instead", path,
-                   err == UV_ENOSPC ? "no inotify watches are left (raise fs.inotify.max_user_watches)" : uv_strerror(err));
+  int n = snprintf(
+      text, sizeof text, "cannot watch %.300s for changes: %s; reload with SIGHUP or 'umpire reload' instead", path,
+      err == UV_ENOSPC ? "no inotify watches are left (raise fs.inotify.max_user_watches)" : uv_strerror(err));
   ump_log_write(ump_loop_log(w->loop), UMP_ERROR, "watch", NULL, ump_bytes(text, (size_t)n));
   return err;
 }
@@ -113,7 +114,9 @@ int ump_watch_file(struct ump_watch *w, const char *path) {
   return watch_folder(w, path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static void on_timer_closed(uv_handle_t *h) { gone(h->data); }
+static void on_timer_closed(uv_handle_t *h) {
+  gone(h->data);
+}
 
 void ump_watch_free(struct ump_watch *w) {
   if (!w) return;

@@ -1,6 +1,6 @@
-/* --watch: tells when a file of the rulebook was saved. Folders are watched, not files, because editors write a new file and
- * rename it over the old one, after which a watch on the old one would see nothing. Changes that come within 100 ms of each
- * other are told once. */
+/* --watch: tells when a file of the rulebook was saved. Folders are watched, not files, because editors write a new
+ * file and rename it over the old one, after which a watch on the old one would see nothing. Changes that come within
+ * 100 ms of each other are told once. */
 #ifndef UMP_NET_WATCH_H
 #define UMP_NET_WATCH_H
 

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (o->kind == UMP_OPTION_NUMBER && (l.values[i].number < o->min || l.values[i].number > o->max)) abort();
     if (o->kind == UMP_OPTION_SWITCH && l.values[i].number > 1) abort();
     if (o->kind == UMP_OPTION_TEXT && l.values[i].text.n &&
-        (l.values[i].text.p < (uint8_t *)l.text || l.values[i].text.p + l.values[i].text.n > (uint8_t *)l.text + sizeof l.text))
+        (l.values[i].text.p < (uint8_t *)l.text ||
+         l.values[i].text.p + l.values[i].text.n > (uint8_t *)l.text + sizeof l.text))
       abort();
   }
   return 0;

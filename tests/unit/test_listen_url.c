@@ -10,8 +10,8 @@ static const struct ump_option options[] = {
     {.name = "discoverable", .fallback = "1", .help = "answers", .kind = UMP_OPTION_SWITCH},
     {.name = "server_name", .fallback = "", .help = "names it", .kind = UMP_OPTION_TEXT},
 };
-static const struct ump_proto_ops udp = {.scheme = "toy", .transport = UMP_DATAGRAM, .default_port = 4242, .options = options,
-                                         .n_options = 3};
+static const struct ump_proto_ops udp = {
+    .scheme = "toy", .transport = UMP_DATAGRAM, .default_port = 4242, .options = options, .n_options = 3};
 static const struct ump_proto_ops tcp = {.scheme = "other", .transport = UMP_STREAM, .default_port = 1};
 static const struct ump_proto_ops *const list[] = {&udp, &tcp};
 static const struct ump_protocols known = {list, 2};

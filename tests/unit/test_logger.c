@@ -9,7 +9,9 @@
 #include "net/logger.h"
 
 static ump_time clock_now;
-static ump_time fake_now(void) { return clock_now; }
+static ump_time fake_now(void) {
+  return clock_now;
+}
 
 static int pipe_fds[2];
 static char read_back[1 << 20];
@@ -77,8 +79,9 @@ static void test_logger_escapes_what_a_stranger_sends(void **state) {
   struct ump_addr a = stranger(1);
   struct ump_logger *l = begin(UMP_LOG_TEXT, UMP_INFO);
   line(l, UMP_WARN, &a, "a\nready\r\t\x1b[2J\x7f \xff \xc3\xa9 \xc2\x9b \xe2\x80\xae \xed\xa0\x80");
-  assert_string_equal(written(), "warn cause 10.0.0.1:5000: a\\nready\\r\\t\\x1b[2J\\x7f \\xff \xc3\xa9 \\u009b \\u202e "
-                                 "\\xed\\xa0\\x80\n");
+  assert_string_equal(written(),
+                      "warn cause 10.0.0.1:5000: a\\nready\\r\\t\\x1b[2J\\x7f \\xff \xc3\xa9 \\u009b \\u202e "
+                      "\\xed\\xa0\\x80\n");
   end(l);
 }
 
@@ -170,7 +173,8 @@ static void test_logger_own_words_are_not_limited(void **state) {
 static void test_logger_a_reader_that_does_not_read_stops_nothing(void **state) {
   (void)state;
   struct ump_logger *l = begin(UMP_LOG_TEXT, UMP_INFO);
-  for (int i = 0; i < 100000; i++) ump_logger_say(l, UMP_INFO, "own", "%0200d", i); /* 20 MB into a pipe of 1 MiB: returns */
+  for (int i = 0; i < 100000; i++)
+    ump_logger_say(l, UMP_INFO, "own", "%0200d", i); /* 20 MB into a pipe of 1 MiB: returns */
   assert_in_range(count(written(), "\n"), 4000, 6000);
   clock_now += UMP_S;
   ump_logger_tick(l, clock_now);

@@ -33,12 +33,15 @@ static void begin(struct world *w, uint32_t max) {
   struct ump_loop_cfg lc = {.mem = &w->mem.mem, .engine = w->engine, .log = &w->log.log};
   assert_non_null(w->loop = ump_loop_new(&lc));
   assert_int_equal(ump_tcp_open(w->loop, &where, max, &w->tcp, &w->bound), 0);
-  struct ump_proto_cfg pc = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .limit = 10, .per_address = 10};
+  struct ump_proto_cfg pc = {
+      .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .limit = 10, .per_address = 10};
   assert_int_equal(ump_engine_listen(w->engine, &wire_echo_stream, &pc, 10, &index, ump_monotonic()), 0);
   assert_int_equal(ump_tcp_start(w->tcp, index), 0);
 }
 
-static void turn(struct world *w) { uv_run(ump_loop_uv(w->loop), UV_RUN_NOWAIT); }
+static void turn(struct world *w) {
+  uv_run(ump_loop_uv(w->loop), UV_RUN_NOWAIT);
+}
 
 static void end(struct world *w) {
   ump_loop_free(w->loop); /* closes what is open, too */
@@ -75,10 +78,10 @@ static size_t hear(struct world *w, int fd, char *buf, size_t n) {
   return have;
 }
 
-#define UNTIL(w, condition)                                                                                                    \
-  do {                                                                                                                         \
-    for (ump_time until_ = ump_monotonic() + 3 * UMP_S; !(condition) && ump_monotonic() < until_;) turn(w);                    \
-    assert_true(condition);                                                                                                    \
+#define UNTIL(w, condition)                                                                                            \
+  do {                                                                                                                 \
+    for (ump_time until_ = ump_monotonic() + 3 * UMP_S; !(condition) && ump_monotonic() < until_;) turn(w);            \
+    assert_true(condition);                                                                                            \
   } while (0)
 
 static void test_tcp_gives_back_lines(void **state) {
@@ -125,7 +128,7 @@ static void test_tcp_last_words_survive_input_that_nobody_reads(void **state) {
   for (int i = 0; i < 20; i++) send(fd, "more\n", 5, MSG_NOSIGNAL);
   assert_int_equal(hear(&w, fd, buf, sizeof buf), 4);
   assert_memory_equal(buf, "bye\n", 4);
-  assert_int_equal(recv(fd, buf, 1, 0), 0); /* a clean end, no reset */
+  assert_int_equal(recv(fd, buf, 1, 0), 0);       /* a clean end, no reset */
   assert_int_equal(wire_echo_facts()->closed, 1); /* for the protocol it is over already */
   close(fd);
   UNTIL(&w, ump_tcp_stats(w.tcp)->open == 0);
@@ -159,7 +162,8 @@ static void test_tcp_aborts_at_once(void **state) {
   end(&w);
 }
 
-/* A peer that sends and never reads: reading from it stops, so what waits for it stays bounded; when it reads, all comes. */
+/* A peer that sends and never reads: reading from it stops, so what waits for it stays bounded; when it reads, all
+ * comes. */
 static void test_tcp_stops_reading_from_a_peer_that_does_not_read(void **state) {
   struct world w;
   static char line[60], buf[1 << 16];
@@ -171,13 +175,16 @@ static void test_tcp_stops_reading_from_a_peer_that_does_not_read(void **state) 
   size_t sent = 0, idle = 0;
   while (idle < 2000 && sent < 64u << 20) { /* until the kernel takes no more from us for long: everybody is full */
     ssize_t n = send(fd, line + sent % sizeof line, sizeof line - sent % sizeof line, MSG_NOSIGNAL);
-    if (n > 0) sent += (size_t)n, idle = 0;
-    else idle++, turn(&w);
+    if (n > 0)
+      sent += (size_t)n, idle = 0;
+    else
+      idle++, turn(&w);
   }
   assert_true(sent < 64u << 20);
   assert_true(wire_echo_facts()->most_waiting < WIRE_ECHO_HIGH + 2 * 64 * 1024); /* high mark and one read's worth */
   size_t back = 0;
-  for (ump_time until = ump_monotonic() + 5 * UMP_S; back < sent / sizeof line * sizeof line && ump_monotonic() < until;) {
+  for (ump_time until = ump_monotonic() + 5 * UMP_S;
+       back < sent / sizeof line * sizeof line && ump_monotonic() < until;) {
     ssize_t n = recv(fd, buf, sizeof buf, 0);
     if (n > 0) back += (size_t)n;
     turn(&w);

@@ -16,10 +16,11 @@
 #include "net/udp.h"
 #include "wire_echo.h"
 
-/* This program's own recvmmsg and sendmmsg stand before the C library's: they count, and fail as a test wants them to. */
+/* This program's own recvmmsg and sendmmsg stand before the C library's: they count, and fail as a test wants them to.
+ */
 struct kernel {
-  int take;      /* datagrams that are taken before it fails; -1: all */
-  int then;      /* the errno it fails with */
+  int take;                                /* datagrams that are taken before it fails; -1: all */
+  int then;                                /* the errno it fails with */
   int interrupt_sends, interrupt_receives; /* so many calls fail with EINTR first */
   int sends, receives;
 };
@@ -53,8 +54,10 @@ struct world {
 
 static struct ump_addr loopback(uint8_t family) {
   struct ump_addr a = {.family = family};
-  if (family == 4) memcpy(a.ip, (uint8_t[]){127, 0, 0, 1}, 4);
-  else a.ip[15] = 1;
+  if (family == 4)
+    memcpy(a.ip, (uint8_t[]){127, 0, 0, 1}, 4);
+  else
+    a.ip[15] = 1;
   return a;
 }
 
@@ -67,7 +70,8 @@ static void begin(struct world *w, const struct ump_addr *where) {
   struct ump_loop_cfg lc = {.mem = &w->mem.mem, .engine = w->engine, .log = &w->log.log};
   assert_non_null(w->loop = ump_loop_new(&lc));
   assert_int_equal(ump_udp_open(w->loop, where, wire_echo_datagram.max_datagram, &w->udp, &w->bound), 0);
-  struct ump_proto_cfg pc = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .limit = 10, .per_address = 10};
+  struct ump_proto_cfg pc = {
+      .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .limit = 10, .per_address = 10};
   assert_int_equal(ump_engine_listen(w->engine, &wire_echo_datagram, &pc, 10, &index, ump_monotonic()), 0);
   assert_int_equal(ump_udp_start(w->udp, index), 0);
 }
@@ -90,7 +94,9 @@ static int client(const struct world *w) {
   return fd;
 }
 
-static void turn(struct world *w) { uv_run(ump_loop_uv(w->loop), UV_RUN_NOWAIT); }
+static void turn(struct world *w) {
+  uv_run(ump_loop_uv(w->loop), UV_RUN_NOWAIT);
+}
 
 /* Runs the loop until the client has something to read; 2 s is only there to end a test that fails. */
 static ssize_t answer(struct world *w, int fd, void *buf, size_t n) {
@@ -233,7 +239,8 @@ static void test_udp_outlives_clients_that_are_gone(void **state) {
   end(&w);
 }
 
-/* sendmmsg stops at the first datagram that cannot be sent: that one is counted and logged, those behind it still go. */
+/* sendmmsg stops at the first datagram that cannot be sent: that one is counted and logged, those behind it still go.
+ */
 static void test_udp_drops_only_what_cannot_be_sent(void **state) {
   struct world w;
   char buf[64];

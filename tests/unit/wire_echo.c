@@ -27,7 +27,9 @@ struct echo {
 };
 
 static struct wire_echo_facts facts;
-struct wire_echo_facts *wire_echo_facts(void) { return &facts; }
+struct wire_echo_facts *wire_echo_facts(void) {
+  return &facts;
+}
 
 static int create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
   struct echo *e = calloc(1, sizeof *e);
@@ -83,8 +85,10 @@ static int open_stream(void *self, uint32_t conn, const struct ump_addr *from, u
 
 static void put(struct stream *s, const void *p, size_t n) {
   if (s->n + n > s->cap) s->out = realloc(s->out, s->cap = (s->n + n) * 2);
-  if (p) memcpy(s->out + s->n, p, n);
-  else memset(s->out + s->n, 'x', n);
+  if (p)
+    memcpy(s->out + s->n, p, n);
+  else
+    memset(s->out + s->n, 'x', n);
   s->n += n;
   s->touched = true;
   facts.waiting += n;
@@ -93,10 +97,14 @@ static void put(struct stream *s, const void *p, size_t n) {
 
 static void on_line(struct stream *s) {
   s->line[s->line_n] = 0;
-  if (strcmp(s->line, "quit\n") == 0) s->quit = true;
-  else if (strcmp(s->line, "abort\n") == 0) s->abort = true;
-  else if (strncmp(s->line, "flood ", 6) == 0) put(s, NULL, strtoul(s->line + 6, NULL, 10));
-  else put(s, s->line, s->line_n);
+  if (strcmp(s->line, "quit\n") == 0)
+    s->quit = true;
+  else if (strcmp(s->line, "abort\n") == 0)
+    s->abort = true;
+  else if (strncmp(s->line, "flood ", 6) == 0)
+    put(s, NULL, strtoul(s->line + 6, NULL, 10));
+  else
+    put(s, s->line, s->line_n);
   s->line_n = 0;
   s->touched = true;
 }
@@ -134,7 +142,8 @@ static int touched(void *self, uint32_t *conn) {
   return 0;
 }
 
-static size_t output(void *self, uint32_t conn, struct ump_slice_out *slices, size_t max) { /* in pieces, to test writev */
+static size_t output(void *self, uint32_t conn, struct ump_slice_out *slices,
+                     size_t max) { /* in pieces, to test writev */
   struct stream *s = &((struct echo *)self)->streams[conn];
   size_t at = s->at, i = 0;
   for (; i < max && at < s->n; i++) {
@@ -164,25 +173,31 @@ static unsigned wants(void *self, uint32_t conn) {
 
 /* ---- no events, no timers ---- */
 
-static int next(void *self, struct ump_event *ev, ump_time now) { return (void)self, (void)ev, (void)now, 0; }
+static int next(void *self, struct ump_event *ev, ump_time now) {
+  return (void)self, (void)ev, (void)now, 0;
+}
 static ump_time deadline(const void *self) {
   const struct echo *e = self;
   return e->head == e->tail ? UMP_NEVER : 0;
 }
-static void expire(void *self, ump_time now) { (void)self, (void)now; }
-static struct ump_counters counters(const void *self) { return (void)self, (struct ump_counters){0}; }
+static void expire(void *self, ump_time now) {
+  (void)self, (void)now;
+}
+static struct ump_counters counters(const void *self) {
+  return (void)self, (struct ump_counters){0};
+}
 static size_t load(const void *self) {
   const struct echo *e = self;
   return e->tail - e->head + facts.waiting;
 }
 
-#define SHARED                                                                                                                 \
-  .encoding = UMP_RAW, .default_port = 40000, .create = create, .destroy = destroy, .next = next, .deadline = deadline,        \
-  .expire = expire, .counters = counters, .load = load
+#define SHARED                                                                                                         \
+  .encoding = UMP_RAW, .default_port = 40000, .create = create, .destroy = destroy, .next = next,                      \
+  .deadline = deadline, .expire = expire, .counters = counters, .load = load
 
 const struct ump_proto_ops wire_echo_datagram = {
-    SHARED, .scheme = "echo", .transport = UMP_DATAGRAM, .max_datagram = WIRE_ECHO_DATAGRAM, .recv = on_datagram, .flush = flush};
-const struct ump_proto_ops wire_echo_stream = {SHARED,           .scheme = "lines",     .transport = UMP_STREAM,
-                                               .open = open_stream, .input = input,     .eof = eof,
-                                               .closed = closed, .touched = touched,    .output = output,
-                                               .sent = sent,     .wants = wants};
+    SHARED,        .scheme = "echo", .transport = UMP_DATAGRAM, .max_datagram = WIRE_ECHO_DATAGRAM, .recv = on_datagram,
+    .flush = flush};
+const struct ump_proto_ops wire_echo_stream = {
+    SHARED,           .scheme = "lines",  .transport = UMP_STREAM, .open = open_stream, .input = input, .eof = eof,
+    .closed = closed, .touched = touched, .output = output,        .sent = sent,        .wants = wants};
