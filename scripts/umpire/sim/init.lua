@@ -54,7 +54,7 @@ function sim.run(path, options)
   check_options(options)
   local seed = seeds.choose(options.seed)
   local world = World.new(core, seed, path, library(), options)
-  seeds.note(world, seed, path)
+  seeds.note(world)
   return world
 end
 

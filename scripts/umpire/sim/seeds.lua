@@ -24,28 +24,31 @@ local function book()
   if type(busted) ~= "table" or type(busted.subscribe) ~= "function" then return nil end
   local b = rawget(busted, "umpire_sim")
   if b then return b end
-  b = { runs = {} }
+  b = { worlds = {} } -- made since the test under way began
   rawset(busted, "umpire_sim", b)
-  local function failed(element)
-    for _, run in ipairs(b.runs) do
-      io.stderr:write(("\numpire.sim: \"%s\" failed with seed %d (%s). The same run again: UMPIRE_SEED=%d\n"):format(
-        element and element.name or "a test", run.seed, run.path, run.seed))
-    end
-    b.runs = {}
-  end
-  busted.subscribe({ "test", "start" }, function() b.runs = {} return nil, true end)
+  busted.subscribe({ "test", "start" }, function()
+    b.worlds = {}
+    return nil, true
+  end)
   busted.subscribe({ "test", "end" }, function(element, _, status)
-    if status == "failure" or status == "error" then failed(element) end
+    for _, world in ipairs(b.worlds) do
+      if status == "failure" or status == "error" then
+        io.stderr:write(("\numpire.sim: \"%s\" failed with seed %d (%s). The same run again: UMPIRE_SEED=%d\n"):format(
+          element.name or "a test", world.seed, world.path, world.seed))
+      end
+      local ok, err = pcall(world.close, world) -- what the test left open ends with it
+      if not ok then io.stderr:write(("\numpire.sim: \"%s\": %s\n"):format(element.name or "a test", tostring(err))) end
+    end
+    b.worlds = {}
     return nil, true
   end)
   return b
 end
 
---- Remembers that the test under way made this world. Outside busted it does nothing: errors name the seed themselves.
-function M.note(world, seed, path)
+--- Remembers that the test under way made this world, to name its seed if the test fails, and to close it.
+function M.note(world)
   local b = book()
-  if b then b.runs[#b.runs + 1] = { seed = seed, path = path } end
-  world.seed = seed
+  if b then b.worlds[#b.worlds + 1] = world end
 end
 
 return M
