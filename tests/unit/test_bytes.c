@@ -162,6 +162,16 @@ static void test_utf8_refuses_the_rest(void **state) {
   }
 }
 
+static void test_utf8_sees_every_byte_of_a_word(void **state) {
+  (void)state;
+  for (size_t at = 0; at < 23; at++) {
+    char text[] = "abcdefghijklmnopqrstuvw";
+    assert_true(ump_utf8_valid(ump_text(text)));
+    text[at] = (char)0x80;
+    assert_false(ump_utf8_valid(ump_text(text)));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_reader_reads_both_orders),
@@ -172,6 +182,7 @@ int main(void) {
       cmocka_unit_test(test_writer_writes_decimals),
       cmocka_unit_test(test_utf8_takes_every_code_point_but_surrogates),
       cmocka_unit_test(test_utf8_refuses_the_rest),
+      cmocka_unit_test(test_utf8_sees_every_byte_of_a_word),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

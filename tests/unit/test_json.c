@@ -294,6 +294,22 @@ static void test_json_refuses_every_cut(void **state) {
   assert_int_equal(check(ump_bytes(text, sizeof text), &top, NULL), UMP_EMALFORMED); /* its NUL */
 }
 
+/* Whatever a string is scanned with, sixteen, eight or one byte at a time: each byte at each place of each. */
+static void test_json_sees_every_byte_of_a_string(void **state) {
+  (void)state;
+  for (size_t at = 1; at < 46; at++) {
+    for (unsigned c = 0; c < 256; c++) {
+      uint8_t text[48];
+      struct ump_json_value top;
+      memset(text, 'x', sizeof text);
+      text[0] = text[sizeof text - 1] = '"';
+      text[at] = (uint8_t)c;
+      bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+      assert_int_equal(check(ump_bytes(text, sizeof text), &top, NULL), plain ? 0 : UMP_EMALFORMED);
+    }
+  }
+}
+
 /* ---- limits ---- */
 
 struct text {
@@ -497,6 +513,24 @@ static void test_json_classifies_floats_as_strtod_rounds_them(void **state) {
   }
 }
 
+/* 1 + 2^-53 lies half-way and is rounded down to 1; one digit more, however far behind, and it is not whole. */
+static void test_json_rounds_by_the_last_of_very_many_digits(void **state) {
+  (void)state;
+  static const char half[] = "1.00000000000000011102230246251565404236316680908203125";
+  for (size_t zeroes = 0; zeroes < 3000; zeroes += 333) {
+    struct text t = {0};
+    struct ump_json_value top;
+    adds(&t, half);
+    for (size_t i = 0; i < zeroes; i++) adds(&t, "0");
+    assert_int_equal(check(bytes_of(&t), &top, NULL), 0);
+    assert_int_equal(top.holds, WF);
+    adds(&t, "1");
+    assert_int_equal(check(bytes_of(&t), &top, NULL), 0);
+    assert_int_equal(top.holds, F);
+    free(t.p);
+  }
+}
+
 /* ---- members ---- */
 
 #define SLOT(k)                                                                                                        \
@@ -577,6 +611,22 @@ static void test_json_first_of_doubled_members_fills_the_slot(void **state) {
   struct ump_json_slot slot = SLOT("a");
   assert_int_equal(ump_json_members(ump_text("{\"a\":1,\"\\u0061\":2}"), &slot, 1, NULL), UMP_EMALFORMED);
   assert_bytes(slot.value.raw, "1");
+}
+
+/* An object with many keys finds doubled ones when it closes: by then the slot must still hold the first. */
+static void test_json_first_of_doubled_members_among_many(void **state) {
+  (void)state;
+  struct text t = {0};
+  struct ump_json_slot slot = SLOT("key000000");
+  char key[32];
+  for (size_t i = 0; i < 60; i++) {
+    snprintf(key, sizeof key, "%s\"key%06zu\":%zu", i ? "," : "{", i, i);
+    adds(&t, key);
+  }
+  adds(&t, ",\"key000000\":99}");
+  assert_int_equal(ump_json_members(bytes_of(&t), &slot, 1, NULL), UMP_EMALFORMED);
+  assert_bytes(slot.value.raw, "0");
+  free(t.p);
 }
 
 /* The rows of wire/neteria.md, section 7 that a scanner decides, with a whole envelope around them. */
@@ -862,16 +912,19 @@ int main(void) {
       cmocka_unit_test(test_json_refuses_what_is_no_json),
       cmocka_unit_test(test_json_refuses_what_python_would_accept),
       cmocka_unit_test(test_json_refuses_every_cut),
+      cmocka_unit_test(test_json_sees_every_byte_of_a_string),
       cmocka_unit_test(test_json_counts_4096_values),
       cmocka_unit_test(test_json_finds_a_doubled_key_among_few_and_many),
       cmocka_unit_test(test_json_keeps_the_keys_of_nested_objects_apart),
       cmocka_unit_test(test_json_says_what_values_hold),
       cmocka_unit_test(test_json_classifies_floats_as_strtod_rounds_them),
+      cmocka_unit_test(test_json_rounds_by_the_last_of_very_many_digits),
       cmocka_unit_test(test_json_finds_the_members_of_an_event),
       cmocka_unit_test(test_json_members_in_any_order_and_spelling),
       cmocka_unit_test(test_json_members_wants_an_object),
       cmocka_unit_test(test_json_fills_the_slots_before_a_fault),
       cmocka_unit_test(test_json_first_of_doubled_members_fills_the_slot),
+      cmocka_unit_test(test_json_first_of_doubled_members_among_many),
       cmocka_unit_test(test_json_refuses_bad_datagrams_of_neteria),
       cmocka_unit_test(test_json_iterates_objects_and_arrays),
       cmocka_unit_test(test_json_decodes_strings),
