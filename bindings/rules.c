@@ -154,6 +154,14 @@ void ump_rules_close(struct ump_rules *r) {
   free(r);
 }
 
+int ump_rules_set_path(struct ump_rules *r, const char *path) {
+  char *new_path = copy(path, strlen(path) + 1);
+  if (!new_path) return UMP_ENOMEM;
+  free(r->path);
+  r->path = new_path;
+  return 0;
+}
+
 /* ---- facts ---- */
 
 void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out) {

@@ -33,6 +33,9 @@ void ump_rules_close(struct ump_rules *r);
 /* What SIGHUP does (design, Reload). True: the new rulebook judges; false: the old one goes on as if nothing had been asked. */
 bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *report);
 
+/* The next reload takes the rulebook from here (copied); for simulations of one game taking over from another. 0, UMP_ENOMEM */
+int ump_rules_set_path(struct ump_rules *r, const char *path);
+
 /* Calls save(); the bytes are borrowed until the next call. 0, or a negative code (logged). Empty: no save handler, or nil. */
 int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out);
 

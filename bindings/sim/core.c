@@ -106,6 +106,14 @@ static int world_reload(lua_State *L) { /* -> ok, report, ns */
   return push_report(L, ok, &report);
 }
 
+static int world_aim(lua_State *L) { /* path: of the rulebook at the next reload */
+  struct ump_sim_world *w = check(L);
+  const char *path = luaL_checkstring(L, 2);
+  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
+  if (ump_rules_set_path(w->rules, path) != 0) return luaL_error(L, "out of memory");
+  return 0;
+}
+
 static int world_drain(lua_State *L) {
   struct ump_sim_world *w = check(L);
   ump_engine_drain(w->engine, w->now);
@@ -344,11 +352,13 @@ static int world_log(lua_State *L) { /* -> {{ns, level, cause, text}, ...}: the 
 }
 
 static const luaL_Reg methods[] = {
-    {"open", world_open},     {"reload", world_reload},   {"drain", world_drain},     {"close", world_close},
-    {"listen", world_listen}, {"urls", world_urls},       {"peer", world_peer},       {"move", world_move},
-    {"drop", world_drop},     {"send", world_send},       {"wake", world_wake},       {"run", world_run},
-    {"now", world_now},       {"network", world_network}, {"clients", world_clients}, {"counters", world_counters},
-    {"info", world_info},     {"hash", world_hash},       {"log", world_log},         {NULL, NULL},
+    {"open", world_open},       {"reload", world_reload},     {"aim", world_aim},
+    {"drain", world_drain},     {"close", world_close},       {"listen", world_listen},
+    {"urls", world_urls},       {"peer", world_peer},         {"move", world_move},
+    {"drop", world_drop},       {"send", world_send},         {"wake", world_wake},
+    {"run", world_run},         {"now", world_now},           {"network", world_network},
+    {"clients", world_clients}, {"counters", world_counters}, {"info", world_info},
+    {"hash", world_hash},       {"log", world_log},           {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"new", core_new}, {"open_objects", core_open_objects}, {NULL, NULL}};

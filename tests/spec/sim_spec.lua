@@ -373,6 +373,16 @@ describe("a world", function()
       assert.is_false(ann:event("hello").legal)
     end)
 
+    it("and puts another rulebook in its place", function()
+      local ann = world:connect()
+      assert.is_false((world:reload "rules/no_such_game.lua"))
+      assert.is_true((world:reload())) -- the old one, from where it was
+      assert.is_false(ann:event("forbidden").legal)
+      assert.is_true((world:reload "rules/echo.lua"))
+      assert.is_true(ann:event("forbidden").legal)
+      assert.equal("rules/echo.lua", world:info().path)
+    end)
+
     it("and keeps the old rules when the new ones are wrong", function()
       local ann = world:connect()
       world:rewrite((BOOK:gsub("book.execute", "book.exekute")))

@@ -196,8 +196,11 @@ end
 -- ---- the rulebook ----
 
 --- What SIGHUP does: true, the report and the pause (s), or false and the report: then the old rulebook goes on.
-function methods:reload()
+-- path: of another rulebook that is to take over, with everybody who is there.
+function methods:reload(path)
+  if path then self.core:aim(path) end
   local ok, report, took = self.core:reload()
+  if ok then self.path = path or self.path elseif path then self.core:aim(self.path) end
   self.report = report
   return ok, report, took / NS
 end
