@@ -164,6 +164,7 @@ void nt_in_bytes(struct nt_world *w, struct ump_addr from, const void *p, size_t
   assert_non_null(copy);
   if (n) memcpy(copy, p, n);
   OPS->recv(w->proto, &from, ump_bytes(copy, n), w->now);
+  pull(w);
   memset(copy, 0xee, n);
   free(copy);
   settle(w);

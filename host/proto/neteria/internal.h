@@ -38,6 +38,8 @@
 /* ---- our own limits ---- */
 #define NT_VERDICTS 1024             /* of one session waiting for OK EVENT; a further one goes out once, the client asks again */
 #define NT_REPLIES 4096              /* to strangers, waiting for the socket; beyond that they are lost, as datagrams are */
+#define NT_RECENT 4                  /* verdicts of one session that are found without a hash; in play it waits for one or two */
+#define NT_CACHE 4096                /* sessions found by their address, without hashing the cuuid: 32 KiB */
 #define NT_FREE_OUTS 8192            /* kept for reuse: 1.3 MB */
 #define NT_GHOSTS 4                  /* times limit: sessions that are gone and remembered */
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
@@ -91,6 +93,7 @@ struct nt_session {
   struct ump_list outs;          /* everything that waits for it: nt_out.mine */
   struct ump_list stalled;       /* sent as soon as there is credit, before queue */
   struct ump_list queue;         /* notifies behind those in flight */
+  struct nt_out *recent[NT_RECENT]; /* verdicts waiting for OK EVENT; further ones are in the table of outs */
   struct nt_probe *probe;        /* NULL: none under way */
   struct nt_move *move;          /* NULL: none under way */
   uint32_t handle;
@@ -145,7 +148,7 @@ struct nt_out {
   union {
     struct {
       struct ump_list mine;      /* in session->outs */
-      struct nt_node node;       /* verdicts and notifies: in the table of outs */
+      struct nt_node node;       /* verdicts that are not recent, and notifies: in the table of outs */
     };
     struct ump_addr to;          /* without a session */
   };
@@ -186,6 +189,7 @@ struct ump_neteria {
   struct nt_table registry;      /* sessions by cuuid */
   struct nt_table outs;          /* verdicts and notifies by session and euuid */
   struct ump_tally tally;        /* sessions by IP */
+  struct nt_session **cache;     /* NT_CACHE sessions that were heard lately, by address; a hint */
   struct nt_session **slots;     /* by handle; a free one holds NULL */
   uint32_t *free_slots;          /* a stack */
   size_t n_slots, n_free_slots;
@@ -208,7 +212,7 @@ struct ump_neteria {
 
   struct nt_deflate *deflate;    /* NULL unless compression=1 */
   size_t text_max;               /* NT_TEXT, or NT_INFLATED */
-  uint8_t *text;                 /* the datagram under way, and as many bytes for decoded strings */
+  uint8_t *text, *decoded;       /* text_max bytes each: a text that had to be made or changed; decoded strings */
   size_t decoded_n;
   uint8_t scratch[NT_TEXT];
   uint64_t counts[NT_N_COUNTS];
@@ -227,7 +231,7 @@ static inline void nt_rearm(struct ump_list *head, struct ump_list *node) {
 
 /* ---- message.c: a datagram as values, and values as a datagram ---- */
 
-/* A datagram that has been read. Slices borrow from the instance's buffers until the next recv. */
+/* A datagram that has been read. Slices borrow from it, or from the instance's buffers until the next recv. */
 struct nt_request {
   const struct ump_addr *from;
   size_t n;                      /* bytes on the wire */
@@ -253,8 +257,8 @@ struct nt_method {
 };
 extern const struct nt_method ump__nt_methods[]; /* ends with name == NULL; neteria.c */
 
-/* Reads r->n bytes at n->text. True: r is filled in; false: dropped, counted and logged. */
-bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, size_t text_n);
+/* Reads a text. True: r is filled in, and borrows from it; false: dropped, counted and logged. */
+bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text);
 struct ump_bytes ump__nt_string(struct ump_neteria *n, const struct ump_json_value *v); /* decoded; lives as the request */
 void ump__nt_drop(struct ump_neteria *n, enum nt_count cause, const struct ump_addr *from, const char *text);
 
@@ -293,7 +297,9 @@ void ump__nt_expire_outs(struct ump_neteria *n);
 void ump__nt_free_outs(struct ump_neteria *n);
 
 /* ---- session.c ---- */
-struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid); /* one that is alive, or NULL */
+/* The session of this cuuid that is alive, or NULL. from: where it may be expected. */
+struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
+void ump__nt_uncache(struct ump_neteria *n, const struct nt_session *s); /* before its address changes or it goes */
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle);
 void ump__nt_register(struct ump_neteria *n, const struct nt_request *r);
 void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_client *client, uint64_t serial,

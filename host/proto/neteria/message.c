@@ -14,7 +14,7 @@ void ump__nt_drop(struct ump_neteria *n, enum nt_count cause, const struct ump_a
 
 struct ump_bytes ump__nt_string(struct ump_neteria *n, const struct ump_json_value *v) {
   if (!v->escaped) return ump_json_string(v, NULL, 0);
-  uint8_t *buf = n->text + n->text_max + n->decoded_n; /* all strings of a text together are never longer than it is */
+  uint8_t *buf = n->decoded + n->decoded_n; /* all strings of a text together are never longer than it is */
   struct ump_bytes s = ump_json_string(v, buf, n->text_max - n->decoded_n);
   n->decoded_n += s.n;
   return s;
@@ -94,17 +94,18 @@ static int find_data(const uint8_t *p, size_t n, size_t *from, size_t *to) {
   return 0;
 }
 
-/* True when event_data is all that is wrong, and it is what a decoder refuses rather than no JSON at all. The text is ours:
+/* True when event_data is all that is wrong, and it is what other decoders go on with rather than no JSON at all: in a copy,
  * the value is painted over and the envelope read again, as strictly as ever. */
-static bool only_data_is_bad(struct ump_neteria *n, size_t text_n, struct ump_json_slot *slots,
+static bool only_data_is_bad(struct ump_neteria *n, struct ump_bytes text, struct ump_json_slot *slots,
                              const struct ump_json_error *error) {
   size_t from, to;
-  if (!error->beyond || !find_data(n->text, text_n, &from, &to) || error->offset < from || error->offset > to) return false;
-  if (!ump_utf8_valid(ump_bytes(n->text + from, to - from))) return false;
+  if (!error->beyond || !find_data(text.p, text.n, &from, &to) || error->offset < from || error->offset > to) return false;
+  if (!ump_utf8_valid(ump_bytes(text.p + from, to - from))) return false;
+  if (text.p != n->text) memcpy(n->text, text.p, text.n);
   memset(n->text + from, ' ', to - from);
   n->text[from] = '0';
   memcpy(slots, keys, sizeof keys);
-  return ump_json_members(ump_bytes(n->text, text_n), slots, N_SLOTS, NULL) == 0;
+  return ump_json_members(ump_bytes(n->text, text.n), slots, N_SLOTS, NULL) == 0;
 }
 
 static bool drop(struct ump_neteria *n, const struct nt_request *r, enum nt_count cause, const char *text) {
@@ -112,18 +113,18 @@ static bool drop(struct ump_neteria *n, const struct nt_request *r, enum nt_coun
   return false;
 }
 
-static bool read_json(struct ump_neteria *n, struct nt_request *r, size_t text_n, struct ump_json_slot *slots) {
+static bool read_json(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text, struct ump_json_slot *slots) {
   struct ump_json_error error = {NULL, 0, false};
   memcpy(slots, keys, sizeof keys);
-  if (ump_json_members(ump_bytes(n->text, text_n), slots, N_SLOTS, &error) == 0) return true;
-  if (only_data_is_bad(n, text_n, slots, &error)) return r->malformed = true;
+  if (ump_json_members(text, slots, N_SLOTS, &error) == 0) return true;
+  if (only_data_is_bad(n, text, slots, &error)) return r->malformed = true;
   return drop(n, r, error.beyond ? NT_bad_value : NT_bad_json, error.why ? error.why : "no JSON object");
 }
 
-bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, size_t text_n) {
+bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text) {
   struct ump_json_slot slots[N_SLOTS];
   n->decoded_n = 0;
-  if (!read_json(n, r, text_n, slots)) return false;
+  if (!read_json(n, r, text, slots)) return false;
   r->method = read_method(n, &slots[METHOD].value);
   if (!r->method) return drop(n, r, NT_bad_method, "method is missing, unknown, or one of the server's own");
   unsigned needs = r->method->needs;

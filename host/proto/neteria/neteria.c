@@ -173,7 +173,7 @@ const struct nt_method ump__nt_methods[] = {
 
 static void dispatch(struct ump_neteria *n, const struct nt_request *r) {
   const struct nt_method *m = r->method;
-  struct nt_session *s = m->needs & NT_NEEDS_CUUID ? ump__nt_find(n, r->cuuid) : NULL;
+  struct nt_session *s = m->needs & NT_NEEDS_CUUID ? ump__nt_find(n, r->cuuid, r->from) : NULL;
   if (!s) m->unknown(n, r);
   else if (ump_addr_equal(&s->addr, r->from)) m->known(n, r, s);
   else m->elsewhere(n, r, s);
@@ -181,16 +181,15 @@ static void dispatch(struct ump_neteria *n, const struct nt_request *r) {
 
 /* ---- bytes in ---- */
 
-/* The datagram's text goes to n->text. Its size; negative: dropped. */
-static int take_text(struct ump_neteria *n, struct nt_request *r, struct ump_bytes in) {
-  if (n->deflate && ump__nt_is_deflated(in)) {
-    r->deflated = true;
-    int size = ump__nt_inflate(n->deflate, in, n->text, n->text_max);
-    if (size < 0) ump__nt_drop(n, NT_bad_compression, r->from, "compressed text that is cut, broken or grows too much");
-    return size;
+/* False: dropped. */
+static bool inflate_text(struct ump_neteria *n, struct nt_request *r, struct ump_bytes *in) {
+  int size = ump__nt_inflate(n->deflate, *in, n->text, n->text_max);
+  if (size < 0) {
+    ump__nt_drop(n, NT_bad_compression, r->from, "compressed text that is cut, broken or grows too much");
+    return false;
   }
-  memcpy(n->text, in.p, in.n);
-  return (int)in.n;
+  *in = ump_bytes(n->text, (size_t)size);
+  return r->deflated = true;
 }
 
 static void nt_recv(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now) {
@@ -205,8 +204,8 @@ static void nt_recv(void *self, const struct ump_addr *from, struct ump_bytes in
     ump__nt_drop(n, NT_bad_size, from, in.n ? "longer than 10240 bytes" : "empty");
     return;
   }
-  int size = take_text(n, &r, in);
-  if (size >= 0 && ump__nt_parse(n, &r, (size_t)size)) dispatch(n, &r);
+  if (n->deflate && ump__nt_is_deflated(in) && !inflate_text(n, &r, &in)) return;
+  if (ump__nt_parse(n, &r, in)) dispatch(n, &r);
 }
 
 /* ---- events out, answers in ---- */
@@ -398,12 +397,16 @@ static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now)
   if (err) goto strings;
   err = UMP_ENOMEM;
   if (!(n->text = ump_alloc(n->mem, 2 * n->text_max))) goto strings;
+  n->decoded = n->text + n->text_max;
   if (n->compression && !(n->deflate = ump__nt_deflate_new(n->mem))) goto text;
   if (ump__nt_table_init(&n->registry, n->mem)) goto deflate;
   if (ump__nt_table_init(&n->outs, n->mem)) goto registry;
+  if (!(n->cache = ump_zalloc(n->mem, NT_CACHE * sizeof *n->cache))) goto outs;
   *self = n;
   return 0;
 
+outs:
+  ump__nt_table_deinit(&n->outs);
 registry:
   ump__nt_table_deinit(&n->registry);
 deflate:
@@ -421,6 +424,7 @@ static void nt_destroy(void *self) {
   ump__nt_free_sessions(n);
   ump__nt_free_outs(n);
   ump_tally_deinit(&n->tally);
+  ump_free(n->mem, n->cache, NT_CACHE * sizeof *n->cache);
   ump__nt_table_deinit(&n->outs);
   ump__nt_table_deinit(&n->registry);
   ump__nt_deflate_free(n->deflate, n->mem);

@@ -6,8 +6,8 @@
  *
  * Who may be sent what: an address that has not echoed an id of ours gets at most three bytes for each byte that came from it.
  *
- * Notes for the driver: recv copies the datagram, so slices in an event live until the next recv or next. flush needs a writer
- * with room for 10240 bytes. deadline() is the time of the last call while something is ready to be flushed. */
+ * Notes for the driver: slices in an event borrow from the datagram that was given to recv, so pull the events while it is
+ * there. flush needs a writer with room for 10240 bytes. deadline() is the time of the last call while something is ready to be flushed. */
 #ifndef UMP_PROTO_NETERIA_NETERIA_H
 #define UMP_PROTO_NETERIA_NETERIA_H
 

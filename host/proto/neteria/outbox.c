@@ -33,6 +33,12 @@ static struct nt_out *new_out(struct ump_neteria *n, enum nt_kind kind, struct u
 
 static bool confirmable(const struct nt_out *o) { return o->kind == NT_VERDICT || o->kind == NT_NOTIFY; }
 
+static void forget_recent(struct nt_session *s, const struct nt_out *o) {
+  for (size_t i = 0; i < NT_RECENT; i++) {
+    if (s->recent[i] == o) s->recent[i] = NULL;
+  }
+}
+
 /* Its place in lists, table and counts is given up; what it says stays. */
 static void detach(struct ump_neteria *n, struct nt_out *o) {
   struct nt_session *s = o->session;
@@ -43,7 +49,7 @@ static void detach(struct ump_neteria *n, struct nt_out *o) {
   }
   ump_list_remove(&o->mine);
   if (o->held) s->n_held--;
-  if (o->kind == NT_VERDICT) s->n_verdicts--;
+  if (o->kind == NT_VERDICT) forget_recent(s, o), s->n_verdicts--;
   if (o->kind == NT_NOTIFY && o->node.hash) s->in_flight--;
   if (o->kind == NT_NOTIFY && !o->node.hash) s->n_queued--;
   if (o->node.hash) ump__nt_table_remove(&n->outs, &o->node);
@@ -96,17 +102,35 @@ static uint64_t notify_hash(const struct ump_uuid *id) {
   return h << 8 | 2; /* without the byte that says what variant it is */
 }
 
-static struct nt_out *find_verdict(const struct ump_neteria *n, const struct nt_session *s, struct ump_bytes id,
-                                   uint64_t hash) {
-  for (struct nt_node *at = ump__nt_table_find(&n->outs, hash); at; at = ump__nt_table_next(at)) {
+static bool is_named(const struct nt_out *o, struct ump_bytes id) { return ump_bytes_equal(ump_bytes(o->id, o->id_n), id); }
+
+static struct nt_out *find_verdict(const struct ump_neteria *n, const struct nt_session *s, struct ump_bytes id) {
+  size_t seen = 0;
+  for (size_t i = 0; i < NT_RECENT; i++) {
+    if (!s->recent[i]) continue;
+    if (is_named(s->recent[i], id)) return s->recent[i];
+    seen++;
+  }
+  if (seen == s->n_verdicts) return NULL;
+  for (struct nt_node *at = ump__nt_table_find(&n->outs, verdict_hash(n, s, id)); at; at = ump__nt_table_next(at)) {
     struct nt_out *o = UMP_CONTAINER(at, struct nt_out, node);
-    if (o->session == s && o->kind == NT_VERDICT && ump_bytes_equal(ump_bytes(o->id, o->id_n), id)) return o;
+    if (o->session == s && o->kind == NT_VERDICT && is_named(o, id)) return o;
   }
   return NULL;
 }
 
+static void remember(struct ump_neteria *n, struct nt_session *s, struct nt_out *o) {
+  s->n_verdicts++;
+  for (size_t i = 0; i < NT_RECENT; i++) {
+    if (s->recent[i]) continue;
+    s->recent[i] = o;
+    return;
+  }
+  ump__nt_table_put(&n->outs, &o->node, verdict_hash(n, s, ump_bytes(o->id, o->id_n)));
+}
+
 bool ump__nt_confirm_verdict(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id) {
-  struct nt_out *o = find_verdict(n, s, id, verdict_hash(n, s, id));
+  struct nt_out *o = find_verdict(n, s, id);
   if (!o) return false;
   nt_count(n, NT_verdicts_confirmed);
   end_out(n, o);
@@ -148,8 +172,7 @@ static void say(struct nt_out *o, const struct ump_event *ev, const struct ump_a
 }
 
 int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct ump_event *ev, const struct ump_answer *a) {
-  uint64_t hash = verdict_hash(n, s, ev->id);
-  struct nt_out *before = a->repeat ? find_verdict(n, s, ev->id, hash) : NULL;
+  struct nt_out *before = a->repeat ? find_verdict(n, s, ev->id) : NULL;
   bool once = a->repeat || s->n_verdicts >= NT_VERDICTS;
   struct ump_blob *reason = NULL;
   if (before) reason = before->blob ? ump_blob_ref(before->blob) : NULL;
@@ -159,10 +182,7 @@ int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct um
   give_to(s, o);
   say(o, ev, a, before);
   nt_count(n, a->repeat ? NT_verdict_copies : once ? NT_verdicts_once : NT_verdicts);
-  if (!once) {
-    s->n_verdicts++;
-    ump__nt_table_put(&n->outs, &o->node, hash);
-  }
+  if (!once) remember(n, s, o);
   /* A copy that arrives while the first verdict is still held does not overtake it: the client has only just sent both. */
   if (n->hold && (!a->repeat || (before && before->held))) hold(n, o);
   else make_ready(n, o);

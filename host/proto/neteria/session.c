@@ -18,10 +18,25 @@ static struct nt_session *first_of(struct nt_node *at, struct ump_bytes cuuid) {
   return NULL;
 }
 
-struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid) {
-  struct nt_session *s = first_of(ump__nt_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
+/* Collisions here cost a look into the registry and no more, so this hash need not be keyed. */
+static struct nt_session **cached(const struct ump_neteria *n, const struct ump_addr *a) {
+  uint32_t ip;
+  memcpy(&ip, a->ip + (a->family == 6 ? 12 : 0), sizeof ip);
+  return &n->cache[((ip ^ (uint32_t)a->port << 13 ^ a->port) * 0x9e3779b1u) >> 20];
+}
+
+struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
+  struct nt_session **hint = cached(n, from), *s = *hint;
+  if (s && ump_bytes_equal(ump_bytes(s->cuuid, s->cuuid_n), cuuid)) return s;
+  s = first_of(ump__nt_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
   while (s && !nt_alive(s)) s = first_of(ump__nt_table_next(&s->node), cuuid);
+  if (s && ump_addr_equal(&s->addr, from)) *hint = s;
   return s;
+}
+
+void ump__nt_uncache(struct ump_neteria *n, const struct nt_session *s) {
+  struct nt_session **hint = cached(n, &s->addr);
+  if (*hint == s) *hint = NULL;
 }
 
 static struct nt_session *find_gone(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
@@ -116,6 +131,7 @@ void ump__nt_end(struct ump_neteria *n, struct nt_session *s, const char *why) {
   ump__nt_forget_outs(n, s);
   ump_list_remove(&s->timer);
   unreport(n, s);
+  ump__nt_uncache(n, s);
   ump_tally_sub(&n->tally, &s->addr);
   n->n_sessions--;
   if (n->connecting == s) n->connecting = NULL;
