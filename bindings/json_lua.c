@@ -228,7 +228,7 @@ other:
 
 void ump_json_lua_push(lua_State *L, struct ump_json_lua *j, struct ump_bytes text, unsigned holds) {
   luaL_checkstack(L, 8, NULL);
-  if (push_scalar(L, text) || push_flat(L, text)) return;
+  if (push_scalar(L, text) || (text.p[0] != '"' && push_flat(L, text))) return;
   bool marked = (holds & SPECIAL_IN) != 0;
   if (marked) {
     mark_tokens(j, text);

@@ -193,6 +193,7 @@ static void test_rules_save_gives_bytes_that_open_takes(void **state) {
   memcpy(copy, saved.p, saved.n);
   ump_rules_close(t.rules);
   rules_test_book(&t, "local got function r.load(s, v) got = { s[1].gold, v } end function r.execute() return got end");
+  ump_report_free(&t.report);
   t.rules = ump_rules_open(&t.cfg, ump_bytes(copy, saved.n), 7, t.w.now, &t.report);
   assert_non_null(t.rules);
   rules_test_connect(&t, 1);
