@@ -27,12 +27,13 @@ static lua_Integer length(lua_State *L, int index, int what) {
   return luaL_len(L, index);
 }
 
-/* n elements are about to be touched. */
-static void begin_work(lua_State *L, const char *function, lua_Unsigned n) {
-  if (n > UMP__WORK_MAX)
+/* The elements from first to last are about to be touched. */
+static void begin_work(lua_State *L, const char *function, lua_Integer first, lua_Integer last) {
+  lua_Unsigned n = (lua_Unsigned)last - (lua_Unsigned)first; /* one less: all integers there are must not come out as 0 */
+  if (n >= UMP__WORK_MAX)
     luaL_error(L, "table.%s: this would touch %I elements, and a call may touch %d", function,
-               (LUAI_UACINT)(n > LUA_MAXINTEGER ? LUA_MAXINTEGER : n), UMP__WORK_MAX);
-  ump_vm_charge(L, n);
+               (LUAI_UACINT)(n < LUA_MAXINTEGER ? n + 1 : LUA_MAXINTEGER), UMP__WORK_MAX);
+  ump_vm_charge(L, n + 1);
 }
 
 /* to[t] = from[f] */
@@ -50,7 +51,7 @@ static int table_insert(lua_State *L) {
   if (n == 3) {
     pos = luaL_checkinteger(L, 2);
     luaL_argcheck(L, (lua_Unsigned)pos - 1 < (lua_Unsigned)end, 2, "position out of bounds");
-    begin_work(L, "insert", (lua_Unsigned)end - (lua_Unsigned)pos);
+    if (pos < end) begin_work(L, "insert", pos, end - 1);
     for (lua_Integer i = end; i > pos; i--) move_one(L, 1, i - 1, 1, i);
   } else if (n != 2) return luaL_error(L, "wrong number of arguments to 'insert'");
   lua_seti(L, 1, pos);
@@ -62,7 +63,7 @@ static int table_remove(lua_State *L) {
   lua_Integer size = length(L, 1, READS | WRITES), pos = luaL_optinteger(L, 2, size);
   if (!lua_isnone(L, 2) && pos != size)
     luaL_argcheck(L, (lua_Unsigned)pos - 1 <= (lua_Unsigned)size, 2, "position out of bounds");
-  if (pos < size) begin_work(L, "remove", (lua_Unsigned)size - (lua_Unsigned)pos);
+  if (pos < size) begin_work(L, "remove", pos, size - 1);
   lua_geti(L, 1, pos);
   for (; pos < size; pos++) move_one(L, 1, pos + 1, 1, pos);
   lua_pushnil(L);
@@ -80,7 +81,7 @@ static int table_move(lua_State *L) {
     luaL_argcheck(L, f > 0 || e < LUA_MAXINTEGER + f, 3, "too many elements to move");
     lua_Integer n = e - f + 1;
     luaL_argcheck(L, t <= LUA_MAXINTEGER - n + 1, 4, "destination wrap around");
-    begin_work(L, "move", (lua_Unsigned)n);
+    begin_work(L, "move", f, e);
     bool overlaps = t > f && t <= e && (to == 1 || lua_compare(L, 1, to, LUA_OPEQ));
     for (lua_Integer i = 0; i < n; i++) {
       lua_Integer k = overlaps ? n - 1 - i : i;
@@ -98,7 +99,7 @@ static int table_concat(lua_State *L) {
   const char *sep = luaL_optlstring(L, 2, "", &sep_n);
   lua_Integer i = luaL_optinteger(L, 3, 1);
   last = luaL_optinteger(L, 4, last);
-  if (i <= last) begin_work(L, "concat", (lua_Unsigned)last - (lua_Unsigned)i + 1);
+  if (i <= last) begin_work(L, "concat", i, last);
   luaL_Buffer out;
   luaL_buffinit(L, &out);
   for (bool more = i <= last; more; i++) {
@@ -185,7 +186,7 @@ static int table_sort(lua_State *L) {
   lua_Integer n = length(L, 1, READS | WRITES);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
   if (n < 2) return 0;
-  begin_work(L, "sort", (lua_Unsigned)n);
+  begin_work(L, "sort", 1, n);
   lua_settop(L, 2);
   lua_createtable(L, (int)n, 0);
   lua_createtable(L, (int)n, 0);
