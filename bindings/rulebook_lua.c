@@ -356,6 +356,7 @@ struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *
   b->log = cfg->log ? cfg->log : engine ? ump_engine_log(engine) : NULL;
   for (int h = 0; h < UMP_N_HANDLERS; h++) b->handlers[h] = LUA_NOREF;
   b->json.scratch = b->kept = b->out = b->listen = ump_buf(mem, 0);
+  b->json.memory = cfg->memory;
   b->vm = ump_vm_new(cfg, error, error_cap);
   if (b->vm && ump_vm_call_for(b->vm, open_body, b, UMP_S) == 0) return b;
   if (b->vm) snprintf(error, error_cap, "%.*s", (int)ump_vm_error(b->vm).n, (const char *)ump_vm_error(b->vm).p);

@@ -1,6 +1,7 @@
 /* JSON for rules: exact for every 64-bit integer and every finite double, lists stay lists, null is null. */
 #include "vm_testing.h"
 
+#include <malloc.h>
 #include <math.h>
 
 #include "bindings/json_lua.h"
@@ -274,6 +275,32 @@ static void test_json_lua_survives_every_failing_allocation(void **state) {
   }
 }
 
+/* lua-cjson would lose its buffer if Lua ran out of memory under it: at every level of fullness it is asked in time, or not. */
+static void test_json_lua_loses_nothing_when_the_vm_is_full(void **state) {
+  (void)state;
+  struct json_test t;
+  memset(&t, 0, sizeof t);
+  vm_test_init(&t.vm);
+  testing_mem_init(&t.mem);
+  t.json.scratch = ump_buf(&t.mem.mem, 0);
+  t.vm.cfg.memory = t.json.memory = 1 << 20;
+  t.vm.cfg.instructions = 100000000;
+  vm_test_open(&t.vm);
+  assert_int_equal(ump_vm_call(t.vm.vm, open_body, &t), 0);
+  assert_int_equal(vm_test_run(&t.vm, "rawset(_G, 'text', '[' .. ('[[0],{\"a\":[0]}],'):rep(100) .. '0]') rawset(_G, 'full', {})"), 0);
+  while (vm_test_run(&t.vm, "full[#full + 1] = ('x'):rep(1000) .. #full return #decode(text)") == 0) continue;
+  for (int spare = 0; spare < 30; spare++) { /* room for half a text, and less */
+    size_t before = mallinfo2().uordblks - ump_vm_memory(t.vm.vm);
+    for (int i = 0; i < 50; i++) vm_test_run(&t.vm, "return #decode(text)");
+    size_t after = mallinfo2().uordblks - ump_vm_memory(t.vm.vm);
+    assert_in_range(after, 0, before + 16384); /* what malloc itself holds varies; fifty losses would be 80 KiB */
+    vm_test_run(&t.vm, "full[#full] = nil");
+  }
+  vm_test_run(&t.vm, "for i = 1, 100 do full[#full] = nil end");
+  vm_test_gives(&t.vm, "return #decode(text)", "101");
+  end(&t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_json_lua_decodes_numbers_by_how_they_are_written),
@@ -283,6 +310,7 @@ int main(void) {
       cmocka_unit_test(test_json_lua_depth_of_32_passes_both_ways),
       cmocka_unit_test(test_json_lua_every_number_comes_back_exactly),
       cmocka_unit_test(test_json_lua_survives_every_failing_allocation),
+      cmocka_unit_test(test_json_lua_loses_nothing_when_the_vm_is_full),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
