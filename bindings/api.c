@@ -1,12 +1,14 @@
-/* The table `host` that require "umpire" gives, and what its functions share. Each function checks its arguments, calls one
- * function of the engine and pushes the result; api_*.c hold them by group. */
+/* The table `host` that require "umpire" gives, and what its functions share. Each function checks its arguments, calls
+ * one function of the engine and pushes the result; api_*.c hold them by group. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
 enum { API_VERSION = 1 }; /* of the rulebook interface: design, The rulebook */
 
-struct ump_book *ump__book_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+struct ump_book *ump__book_of(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
 
 void ump__api_set(lua_State *L, struct ump_book *b, const char *name, lua_CFunction fn) {
   lua_pushlightuserdata(L, b);
@@ -32,19 +34,26 @@ void ump__api_effect(lua_State *L, const struct ump_book *b, const char *functio
 /* What a rulebook could have known is an error; what the world did is nil, message, code. */
 int ump__api_failed(lua_State *L, const char *function, int err) {
   switch (err) {
-    case UMP_EGONE: lua_pushnil(L), lua_pushliteral(L, "the client is gone"), lua_pushliteral(L, "gone"); return 3;
-    case UMP_EFULL: lua_pushnil(L), lua_pushliteral(L, "the queue is full"), lua_pushliteral(L, "full"); return 3;
-    case UMP_ETOOBIG: return luaL_error(L, "%s: too large for the client's protocol; nothing was sent", function);
-    case UMP_ENOSUPPORT: return luaL_error(L, "%s: the client's protocol has no word for that", function);
-    default: return luaL_error(L, "%s: %s", function, ump_err_name(err));
+  case UMP_EGONE:
+    lua_pushnil(L), lua_pushliteral(L, "the client is gone"), lua_pushliteral(L, "gone");
+    return 3;
+  case UMP_EFULL:
+    lua_pushnil(L), lua_pushliteral(L, "the queue is full"), lua_pushliteral(L, "full");
+    return 3;
+  case UMP_ETOOBIG:
+    return luaL_error(L, "%s: too large for the client's protocol; nothing was sent", function);
+  case UMP_ENOSUPPORT:
+    return luaL_error(L, "%s: the client's protocol has no word for that", function);
+  default:
+    return luaL_error(L, "%s: %s", function, ump_err_name(err));
   }
 }
 
 /* ---- the table ---- */
 
 static const char *const absent_names[] = {
-    "notify", "broadcast", "clients", "kick", "now", "after", "every", "cancel", "spawn", "yield", "sleep", "uuid", "random",
-    "log", "invalid", "null", "array", "api",
+    "notify", "broadcast", "clients", "kick",   "now", "after",   "every", "cancel", "spawn",
+    "yield",  "sleep",     "uuid",    "random", "log", "invalid", "null",  "array",  "api",
 };
 
 static int host_index(lua_State *L) {

@@ -1,5 +1,5 @@
-/* host.notify, host.broadcast, host.clients, host.kick: what a rulebook tells its clients. The engine keeps each until the
- * handler has returned, and drops it if the handler fails. */
+/* host.notify, host.broadcast, host.clients, host.kick: what a rulebook tells its clients. The engine keeps each until
+ * the handler has returned, and drops it if the handler fails. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
@@ -7,11 +7,13 @@
 enum { NAME_MAX_BYTES = 256 }; /* of an event's name: ours, well under every protocol's limit */
 
 /* The data at index in an encoding; whatever it is made of stays on the stack, so that the bytes live. */
-static struct ump_bytes encode(lua_State *L, struct ump_book *b, int index, enum ump_encoding encoding, const char *function) {
+static struct ump_bytes encode(lua_State *L, struct ump_book *b, int index, enum ump_encoding encoding,
+                               const char *function) {
   static const struct ump_packing how = {"data", "sent", 0};
   if (encoding == UMP_JSON) return ump_json_lua_text(L, &b->json, index, "data");
   if (encoding == UMP_RAW) {
-    if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "%s: the client's protocol takes a string, got %s", function, luaL_typename(L, index));
+    if (lua_type(L, index) != LUA_TSTRING)
+      luaL_error(L, "%s: the client's protocol takes a string, got %s", function, luaL_typename(L, index));
     size_t n;
     const char *s = lua_tolstring(L, index, &n);
     return ump_bytes(s, n);
@@ -30,7 +32,8 @@ static void read_name(lua_State *L, int arg, const char *function, struct ump_no
   n->has_name = true;
   n->name = ump_bytes(s, size);
   if (size > NAME_MAX_BYTES || memchr(s, 0, size) || !ump_utf8_valid(n->name))
-    luaL_error(L, "bad argument #%d to '%s' (a name is UTF-8 text of at most %d bytes without zeros)", arg, function, NAME_MAX_BYTES);
+    luaL_error(L, "bad argument #%d to '%s' (a name is UTF-8 text of at most %d bytes without zeros)", arg, function,
+               NAME_MAX_BYTES);
 }
 
 static void need_something(lua_State *L, const struct ump_notice *n, const char *function) {
@@ -68,7 +71,8 @@ static int host_broadcast(lua_State *L) {
   unsigned encodings = b->engine ? ump_engine_encodings(b->engine) : 1u << UMP_JSON;
   for (int e = UMP_RAW; e <= UMP_PLAIN; e++) {
     if (!(encodings & (1u << e))) continue;
-    if (e == UMP_RAW && n.has_data && lua_type(L, 2) != LUA_TSTRING && encodings != 1u << UMP_RAW) continue; /* not for them */
+    if (e == UMP_RAW && n.has_data && lua_type(L, 2) != LUA_TSTRING && encodings != 1u << UMP_RAW)
+      continue; /* not for them */
     by[e] = &each[e], each[e] = n;
     if (n.has_data) each[e].data = encode(L, b, 2, (enum ump_encoding)e, me);
   }
@@ -96,8 +100,8 @@ static int host_kick(lua_State *L) {
 }
 
 /* ---- host.clients() ----
- * The iterator walks a list made at the start, so that kicks, departures and arrivals in between (a micro-thread may wait in
- * its loop) neither break it nor repeat anyone; who has gone by then is passed over. */
+ * The iterator walks a list made at the start, so that kicks, departures and arrivals in between (a micro-thread may
+ * wait in its loop) neither break it nor repeat anyone; who has gone by then is passed over. */
 
 static int next_client(lua_State *L) { /* upvalues: book, list, position */
   struct ump_book *b = ump__book_of(L);

@@ -1,9 +1,10 @@
 /* host.spawn, host.yield, host.sleep: cooperative micro-threads.
  *
- * A micro-thread is a coroutine that a timer of the engine wakes: each slice is a call of its own, with its own budget, whose
- * effects take place when the slice gives way, and whose error ends that micro-thread alone. yield(p) gives way for 1 + p turns
- * of a millisecond: priority 0 or nil is real time and runs in every turn, a higher number leaves more turns to the others, and
- * since timers fire in the order of their deadlines nobody is ever starved. They end with their VM. */
+ * A micro-thread is a coroutine that a timer of the engine wakes: each slice is a call of its own, with its own budget,
+ * whose effects take place when the slice gives way, and whose error ends that micro-thread alone. yield(p) gives way
+ * for 1 + p turns of a millisecond: priority 0 or nil is real time and runs in every turn, a higher number leaves more
+ * turns to the others, and since timers fire in the order of their deadlines nobody is ever starved. They end with
+ * their VM. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
@@ -11,7 +12,8 @@
 #define TURN UMP_MS
 enum { LOWEST = 1000000 }; /* priority: about a quarter of an hour between slices */
 
-/* The coroutine on top of L sleeps until a timer; pops it. Its id tells an expected waking from one that is out of date. */
+/* The coroutine on top of L sleeps until a timer; pops it. Its id tells an expected waking from one that is out of
+ * date. */
 static void wake_after(lua_State *L, struct ump_book *b, const char *function, ump_time after) {
   lua_pushvalue(L, -1);
   uint64_t id = ump__book_timer(L, b, function, after, 0);
@@ -47,7 +49,8 @@ static int wait(lua_State *L, const char *function, ump_time t) {
 }
 
 static int host_yield(lua_State *L) {
-  if (!lua_isnoneornil(L, 1) && lua_type(L, 1) != LUA_TNUMBER) return ump__api_wrong(L, 1, "host.yield", "number or nil");
+  if (!lua_isnoneornil(L, 1) && lua_type(L, 1) != LUA_TNUMBER)
+    return ump__api_wrong(L, 1, "host.yield", "number or nil");
   lua_Number priority = lua_tonumber(L, 1);
   if (!(priority >= 0 && priority <= LOWEST))
     return luaL_error(L, "bad argument #1 to 'host.yield' (a priority from 0 to %d expected)", LOWEST);

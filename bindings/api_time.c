@@ -1,14 +1,15 @@
-/* host.now, host.after, host.every, host.cancel, host.uuid, host.random: time and chance are the host's, so a run with the
- * same seed and inputs repeats.
+/* host.now, host.after, host.every, host.cancel, host.uuid, host.random: time and chance are the host's, so a run with
+ * the same seed and inputs repeats.
  *
- * A timer is the engine's; what it calls waits in a table under the timer's id. The engine tells when a timer is over, fired
- * for the last time, cancelled, or never came to be because the handler that asked for it failed (timer_gone). */
+ * A timer is the engine's; what it calls waits in a table under the timer's id. The engine tells when a timer is over,
+ * fired for the last time, cancelled, or never came to be because the handler that asked for it failed (timer_gone). */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
-/* Nothing runs sooner than the next turn of the host, so that a timer which starts itself again lets the world go on. */
-#define TURN UMP_MS
+/* Nothing runs sooner than the next turn of the host, so that a timer which starts itself again lets the world go on.
+ */
+#define TURN    UMP_MS
 #define LONGEST (100.0 * 365 * 24 * 3600) /* seconds; beyond it a number is a mistake, and far from overflow */
 
 static int host_now(lua_State *L) {
@@ -36,7 +37,8 @@ uint64_t ump__book_timer(lua_State *L, struct ump_book *b, const char *function,
 static ump_time read_seconds(lua_State *L, int arg, const char *function) {
   if (lua_type(L, arg) != LUA_TNUMBER) ump__api_wrong(L, arg, function, "number");
   lua_Number s = lua_tonumber(L, arg);
-  if (!(s >= 0 && s <= LONGEST)) luaL_error(L, "bad argument #%d to '%s' (seconds from 0 to a hundred years expected)", arg, function);
+  if (!(s >= 0 && s <= LONGEST))
+    luaL_error(L, "bad argument #%d to '%s' (seconds from 0 to a hundred years expected)", arg, function);
   ump_time t = (ump_time)(s * 1e9 + 0.5);
   return t < TURN ? TURN : t;
 }
@@ -51,8 +53,12 @@ static int start(lua_State *L, const char *function, bool again) {
   return 1;
 }
 
-static int host_after(lua_State *L) { return start(L, "host.after", false); }
-static int host_every(lua_State *L) { return start(L, "host.every", true); }
+static int host_after(lua_State *L) {
+  return start(L, "host.after", false);
+}
+static int host_every(lua_State *L) {
+  return start(L, "host.every", true);
+}
 
 static int host_cancel(lua_State *L) {
   struct ump_book *b = ump__book_of(L);
@@ -66,7 +72,9 @@ static int host_cancel(lua_State *L) {
 
 /* ---- chance ---- */
 
-static const struct ump_rng *rng(const struct ump_book *b) { return b->engine ? ump_engine_rng(b->engine) : &b->cfg.rng; }
+static const struct ump_rng *rng(const struct ump_book *b) {
+  return b->engine ? ump_engine_rng(b->engine) : &b->cfg.rng;
+}
 
 static int host_uuid(lua_State *L) {
   struct ump_uuid u = ump_uuid_v4(rng(ump__book_of(L)));
@@ -88,10 +96,17 @@ static int host_random(lua_State *L) {
   const struct ump_rng *r = rng(ump__book_of(L));
   lua_Integer m = 1, n;
   switch (lua_gettop(L)) {
-    case 0: lua_pushnumber(L, ump_rng_unit(r)); return 1;
-    case 1: n = read_integer(L, 1); break;
-    case 2: m = read_integer(L, 1), n = read_integer(L, 2); break;
-    default: return luaL_error(L, "host.random takes no, one or two numbers");
+  case 0:
+    lua_pushnumber(L, ump_rng_unit(r));
+    return 1;
+  case 1:
+    n = read_integer(L, 1);
+    break;
+  case 2:
+    m = read_integer(L, 1), n = read_integer(L, 2);
+    break;
+  default:
+    return luaL_error(L, "host.random takes no, one or two numbers");
   }
   if (m > n) return luaL_error(L, "bad argument #%d to 'host.random' (interval is empty)", lua_gettop(L));
   uint64_t span = (uint64_t)n - (uint64_t)m + 1; /* 0: all of 64 bits */

@@ -56,10 +56,18 @@ static int log_line(lua_State *L, enum ump_level level) {
   return 0;
 }
 
-static int log_debug(lua_State *L) { return log_line(L, UMP_DEBUG); }
-static int log_info(lua_State *L) { return log_line(L, UMP_INFO); }
-static int log_warn(lua_State *L) { return log_line(L, UMP_WARN); }
-static int log_error(lua_State *L) { return log_line(L, UMP_ERROR); }
+static int log_debug(lua_State *L) {
+  return log_line(L, UMP_DEBUG);
+}
+static int log_info(lua_State *L) {
+  return log_line(L, UMP_INFO);
+}
+static int log_warn(lua_State *L) {
+  return log_line(L, UMP_WARN);
+}
+static int log_error(lua_State *L) {
+  return log_line(L, UMP_ERROR);
+}
 
 void ump__api_open_value(lua_State *L, struct ump_book *b) {
   lua_pushlightuserdata(L, NULL);

@@ -37,7 +37,9 @@ void ump_buf_byte(struct ump_buf *b, char c) {
   if (ump_buf_room(b, 1)) b->p[b->n++] = (uint8_t)c;
 }
 
-void ump_buf_text(struct ump_buf *b, const char *text) { ump_buf_put(b, ump_text(text)); }
+void ump_buf_text(struct ump_buf *b, const char *text) {
+  ump_buf_put(b, ump_text(text));
+}
 
 void ump_buf_print(struct ump_buf *b, const char *format, ...) {
   char line[1024];

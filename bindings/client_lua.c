@@ -1,7 +1,9 @@
-/* Clients as rules see them: userdata "umpire.Client" that hold the engine's client while it lives. The userdata is made when
- * a rule first meets the client and kept by reference under its slot; when the client goes, its pointer is cleared.
+/* Clients as rules see them: userdata "umpire.Client" that hold the engine's client while it lives. The userdata is
+ * made when a rule first meets the client and kept by reference under its slot; when the client goes, its pointer is
+ * cleared.
  *
- * data is a table in the userdata's user value, made on first use. After a reload it waits in packed form until a rule asks. */
+ * data is a table in the userdata's user value, made on first use. After a reload it waits in packed form until a rule
+ * asks. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
@@ -9,7 +11,7 @@
 struct box {
   struct ump_client *client; /* NULL: gone */
   struct ump_book *book;
-  char id[UMP_UUID_TEXT];    /* outlives the client, for messages */
+  char id[UMP_UUID_TEXT]; /* outlives the client, for messages */
 };
 
 static const char class_key; /* its address is the registry key of the metatable */
@@ -48,7 +50,8 @@ static int push_data(lua_State *L, struct box *box) {
 static int set_data(lua_State *L, struct box *box) {
   ump__api_effect(L, box->book, "setting client.data");
   if (!lua_istable(L, 3))
-    return luaL_error(L, "client.data must be a table, got %s: put values into it, client.data.score = 1", luaL_typename(L, 3));
+    return luaL_error(L, "client.data must be a table, got %s: put values into it, client.data.score = 1",
+                      luaL_typename(L, 3));
   struct ump_seat *seat = seat_of(box->book, box->client);
   if (seat) seat->n_kept = 0;
   lua_settop(L, 3);
@@ -83,8 +86,10 @@ enum { N_FIELDS = sizeof field_names / sizeof *field_names };
 static int unknown_field(lua_State *L, const char *key) {
   const char *near = ump__nearest(key, field_names, N_FIELDS);
   if (near) return luaL_error(L, "a client has no field '%s': did you mean '%s'?", key, near);
-  return luaL_error(L, "a client has no field '%s': it has id, name, protocol, address, version and data; "
-                       "what is yours goes into client.data", key);
+  return luaL_error(L,
+                    "a client has no field '%s': it has id, name, protocol, address, version and data; "
+                    "what is yours goes into client.data",
+                    key);
 }
 
 /* Only our own metatable leads here, and rules cannot get hold of it, so the first argument is always a client. */
@@ -96,13 +101,26 @@ static int client_index(lua_State *L) {
   struct ump_client *c = box->client;
   if (!c) return gone(L, box);
   switch (key[0]) {
-    case 'd': if (strcmp(key, "data") == 0) return push_data(L, box); break;
-    case 'i': if (strcmp(key, "id") == 0) return push_id(L, box); break;
-    case 'n': if (strcmp(key, "name") == 0) return push_text(L, c->name); break;
-    case 'p': if (strcmp(key, "protocol") == 0) return push_text(L, c->protocol); break;
-    case 'a': if (strcmp(key, "address") == 0) return push_address(L, c); break;
-    case 'v': if (strcmp(key, "version") == 0) return push_text(L, c->version); break;
-    default: break;
+  case 'd':
+    if (strcmp(key, "data") == 0) return push_data(L, box);
+    break;
+  case 'i':
+    if (strcmp(key, "id") == 0) return push_id(L, box);
+    break;
+  case 'n':
+    if (strcmp(key, "name") == 0) return push_text(L, c->name);
+    break;
+  case 'p':
+    if (strcmp(key, "protocol") == 0) return push_text(L, c->protocol);
+    break;
+  case 'a':
+    if (strcmp(key, "address") == 0) return push_address(L, c);
+    break;
+  case 'v':
+    if (strcmp(key, "version") == 0) return push_text(L, c->version);
+    break;
+  default:
+    break;
   }
   return unknown_field(L, key);
 }
@@ -136,8 +154,11 @@ static int client_eq(lua_State *L) { /* one userdata per client, so two that dif
 }
 
 void ump__client_open(lua_State *L, struct ump_book *b) {
-  static const luaL_Reg meta[] = {{"__index", client_index}, {"__newindex", client_newindex},
-                                  {"__tostring", client_tostring}, {"__eq", client_eq}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__index", client_index},
+                                  {"__newindex", client_newindex},
+                                  {"__tostring", client_tostring},
+                                  {"__eq", client_eq},
+                                  {NULL, NULL}};
   (void)b;
   lua_createtable(L, 0, 8);
   luaL_setfuncs(L, meta, 0);
@@ -232,7 +253,8 @@ static bool push_data_if_any(lua_State *L, const struct ump_seat *seat) {
   return false;
 }
 
-static void pack_one(lua_State *L, struct ump_book *old, const struct ump_seat *from, struct ump_book *b, struct ump_seat *to) {
+static void pack_one(lua_State *L, struct ump_book *old, const struct ump_seat *from, struct ump_book *b,
+                     struct ump_seat *to) {
   static const struct ump_packing how = {"client.data", "kept across a reload", 0};
   size_t start = b->kept.n;
   if (from->n_kept) { /* nobody has asked for it since the reload before */

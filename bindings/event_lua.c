@@ -1,14 +1,14 @@
 /* Events as rules see them: userdata "umpire.Event" that hold a copy, so a rule may keep one for as long as it likes.
  *
- * Not a plain table: making one of five fields with its fresh id was measured at 250 ns, this at 65, and a field looked up in
- * C costs about 20 (the id becomes a string only when a rule asks for it). An event is the host's word, so it cannot be
- * changed either; pairs walks it. */
+ * Not a plain table: making one of five fields with its fresh id was measured at 250 ns, this at 65, and a field looked
+ * up in C costs about 20 (the id becomes a string only when a rule asks for it). An event is the host's word, so it
+ * cannot be changed either; pairs walks it. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
 struct event {
-  double time;   /* host clock, seconds */
+  double time; /* host clock, seconds */
   bool high;
   uint8_t n_id;
   char id[];
@@ -19,16 +19,28 @@ enum { NAME = 1, DATA = 2 }; /* user values */
 static const char *const field_names[] = {"id", "name", "data", "priority", "time"};
 enum { N_FIELDS = sizeof field_names / sizeof *field_names };
 
-/* Only our own metatable leads here, so the first argument is always an event. Pushes one value; false: no such field. */
+/* Only our own metatable leads here, so the first argument is always an event. Pushes one value; false: no such field.
+ */
 static bool push_field(lua_State *L, const char *key) {
   const struct event *ev = lua_touserdata(L, 1);
   switch (key[0]) {
-    case 'd': if (strcmp(key, "data") == 0) return lua_getiuservalue(L, 1, DATA), true; break;
-    case 'n': if (strcmp(key, "name") == 0) return lua_getiuservalue(L, 1, NAME), true; break;
-    case 'i': if (strcmp(key, "id") == 0) return lua_pushlstring(L, ev->id, ev->n_id), true; break;
-    case 'p': if (strcmp(key, "priority") == 0) return lua_pushstring(L, ev->high ? "high" : "normal"), true; break;
-    case 't': if (strcmp(key, "time") == 0) return lua_pushnumber(L, ev->time), true; break;
-    default: break;
+  case 'd':
+    if (strcmp(key, "data") == 0) return lua_getiuservalue(L, 1, DATA), true;
+    break;
+  case 'n':
+    if (strcmp(key, "name") == 0) return lua_getiuservalue(L, 1, NAME), true;
+    break;
+  case 'i':
+    if (strcmp(key, "id") == 0) return lua_pushlstring(L, ev->id, ev->n_id), true;
+    break;
+  case 'p':
+    if (strcmp(key, "priority") == 0) return lua_pushstring(L, ev->high ? "high" : "normal"), true;
+    break;
+  case 't':
+    if (strcmp(key, "time") == 0) return lua_pushnumber(L, ev->time), true;
+    break;
+  default:
+    break;
   }
   return false;
 }
@@ -36,11 +48,13 @@ static bool push_field(lua_State *L, const char *key) {
 static int event_index(lua_State *L) {
   const char *key = lua_tostring(L, 2);
   if (key && push_field(L, key)) return 1;
-  if (!key) return luaL_error(L, "an event has no field of type %s: what the client sent is event.data", luaL_typename(L, 2));
+  if (!key)
+    return luaL_error(L, "an event has no field of type %s: what the client sent is event.data", luaL_typename(L, 2));
   const char *near = ump__nearest(key, field_names, N_FIELDS);
   if (near) return luaL_error(L, "an event has no field '%s': did you mean '%s'?", key, near);
-  return luaL_error(L, "an event has no field '%s': it has id, name, data, priority and time; what the client sent is event.data",
-                    key);
+  return luaL_error(
+      L, "an event has no field '%s': it has id, name, data, priority and time; what the client sent is event.data",
+      key);
 }
 
 static int event_newindex(lua_State *L) {
@@ -83,8 +97,11 @@ static int event_pairs(lua_State *L) {
 }
 
 void ump__event_open(lua_State *L, struct ump_book *b) {
-  static const luaL_Reg meta[] = {{"__index", event_index}, {"__newindex", event_newindex}, {"__tostring", event_tostring},
-                                  {"__pairs", event_pairs}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__index", event_index},
+                                  {"__newindex", event_newindex},
+                                  {"__tostring", event_tostring},
+                                  {"__pairs", event_pairs},
+                                  {NULL, NULL}};
   lua_createtable(L, 0, 8);
   luaL_setfuncs(L, meta, 0);
   lua_pushliteral(L, "umpire.Event");
@@ -96,9 +113,14 @@ void ump__event_open(lua_State *L, struct ump_book *b) {
 
 static void push_data(lua_State *L, struct ump_book *b, const struct ump_event *ev) {
   switch (ev->encoding) {
-    case UMP_JSON: ump_json_lua_push(L, &b->json, ev->data, ev->holds); return;
-    case UMP_PLAIN: ump_value_push(L, ev->data); return;
-    default: lua_pushlstring(L, (const char *)ev->data.p, ev->data.n);
+  case UMP_JSON:
+    ump_json_lua_push(L, &b->json, ev->data, ev->holds);
+    return;
+  case UMP_PLAIN:
+    ump_value_push(L, ev->data);
+    return;
+  default:
+    lua_pushlstring(L, (const char *)ev->data.p, ev->data.n);
   }
 }
 

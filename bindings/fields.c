@@ -1,12 +1,14 @@
-/* What a rulebook's table may hold. A field that nobody knows is an error, since it is nearly always a slip of the pen that
- * would otherwise be found when the first player asks for what it was to do; names that begin with "_" are the author's own. */
+/* What a rulebook's table may hold. A field that nobody knows is an error, since it is nearly always a slip of the pen
+ * that would otherwise be found when the first player asks for what it was to do; names that begin with "_" are the
+ * author's own. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
 static const char *const known[] = {
-    "connect", "legal", "execute", "disconnect", "login", "tick", "save", "load", /* UMP_N_HANDLERS handlers, then settings */
-    "api", "version", "tick_rate", "listen", "channels", "pymmorpg",
+    "connect", "legal",   "execute",   "disconnect", "login",    "tick",
+    "save",    "load", /* UMP_N_HANDLERS handlers, then settings */
+    "api",     "version", "tick_rate", "listen",     "channels", "pymmorpg",
 };
 enum { N_KNOWN = sizeof known / sizeof *known, API = 1, TICK_RATE_MAX = 1000 };
 
@@ -30,7 +32,8 @@ static void look(void *ctx, const struct ump_scan_name *n) {
   if (!l->line && n->kind == UMP_SCAN_FIELD && strcmp(n->name, l->name) == 0) l->line = n->line;
 }
 
-/* The line of a field: where its function begins, if it is one of this file's, else where it is set; 0: not to be found. */
+/* The line of a field: where its function begins, if it is one of this file's, else where it is set; 0: not to be
+ * found. */
 static int line_of(struct fields *f, const char *name) {
   lua_State *L = f->L;
   struct looking l = {name, 0};
@@ -51,7 +54,8 @@ static int line_of(struct fields *f, const char *name) {
 static void wrong(struct fields *f, const char *name, const char *should) { /* the value is on top */
   const char *got = luaL_typename(f->L, -1);
   ump__found(f->findings, f->shown, line_of(f, name), "%s must be %s, got %s%s", name, should,
-             lua_isnil(f->L, -1) || lua_isnumber(f->L, -1) ? "" : "a ", lua_isnumber(f->L, -1) ? lua_tostring(f->L, -1) : got);
+             lua_isnil(f->L, -1) || lua_isnumber(f->L, -1) ? "" : "a ",
+             lua_isnumber(f->L, -1) ? lua_tostring(f->L, -1) : got);
 }
 
 /* ---- names ---- */
@@ -65,11 +69,15 @@ static void check_name(struct fields *f, const char *name, bool is_function) {
   if (near)
     ump__found(f->findings, f->shown, line, "unknown %s '%s': did you mean '%s'?", what, name, near);
   else if (is_function)
-    ump__found(f->findings, f->shown, line, "unknown handler '%s': there are connect, legal, execute, disconnect, login, tick, "
-               "save and load; make a helper local, or begin its name with '_'", name);
+    ump__found(f->findings, f->shown, line,
+               "unknown handler '%s': there are connect, legal, execute, disconnect, login, tick, "
+               "save and load; make a helper local, or begin its name with '_'",
+               name);
   else
-    ump__found(f->findings, f->shown, line, "unknown field '%s': there are api, version, tick_rate, listen, channels and "
-               "pymmorpg; keep what is yours in a local, or begin its name with '_'", name);
+    ump__found(f->findings, f->shown, line,
+               "unknown field '%s': there are api, version, tick_rate, listen, channels and "
+               "pymmorpg; keep what is yours in a local, or begin its name with '_'",
+               name);
 }
 
 static void check_names(struct fields *f) {
@@ -78,7 +86,8 @@ static void check_names(struct fields *f) {
     if (lua_type(L, -2) == LUA_TSTRING)
       check_name(f, lua_tostring(L, -2), lua_isfunction(L, -1));
     else
-      ump__found(f->findings, f->shown, 0, "a rulebook's table has names as keys, and this one has a %s", luaL_typename(L, -2));
+      ump__found(f->findings, f->shown, 0, "a rulebook's table has names as keys, and this one has a %s",
+                 luaL_typename(L, -2));
   }
 }
 
@@ -95,7 +104,8 @@ static void take_list(struct fields *f) { /* the list is on top */
   }
   f->b->n_legal = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
   if (!n)
-    ump__found(f->findings, f->shown, line_of(f, "legal"), "legal is an empty list: leave it out if every event is legal");
+    ump__found(f->findings, f->shown, line_of(f, "legal"),
+               "legal is an empty list: leave it out if every event is legal");
 }
 
 static void take_handler(struct fields *f, enum ump_handler h) {
@@ -121,8 +131,10 @@ static int get(struct fields *f, const char *name) {
 
 static void take_api(struct fields *f) {
   if (get(f, "api") == LUA_TNIL)
-    ump__found(f->findings, f->shown, 0, "api is missing: write api = %d, the version of the rulebook interface that it is "
-               "written for", API);
+    ump__found(f->findings, f->shown, 0,
+               "api is missing: write api = %d, the version of the rulebook interface that it is "
+               "written for",
+               API);
   else if (!lua_isinteger(f->L, -1) || lua_tointeger(f->L, -1) != API)
     ump__found(f->findings, f->shown, line_of(f, "api"), "api is %s, and this host speaks api = %d",
                luaL_tolstring(f->L, -1, NULL), API);
@@ -141,7 +153,8 @@ static void take_tick_rate(struct fields *f) {
   lua_Number hz = lua_tonumber(f->L, -1);
   bool ticks = f->b->handlers[UMP_H_TICK] != LUA_NOREF;
   if (type == LUA_TNIL && ticks)
-    ump__found(f->findings, f->shown, line_of(f, "tick"), "tick needs tick_rate, how many times a second it is called: tick_rate = 20");
+    ump__found(f->findings, f->shown, line_of(f, "tick"),
+               "tick needs tick_rate, how many times a second it is called: tick_rate = 20");
   else if (type != LUA_TNIL && (type != LUA_TNUMBER || !(hz > 0 && hz <= TICK_RATE_MAX)))
     wrong(f, "tick_rate", "a number of calls a second, over 0 and up to 1000");
   else
@@ -155,13 +168,15 @@ static void take_listen(struct fields *f) {
   if (type != LUA_TNIL && type != LUA_TTABLE) wrong(f, "listen", "a list of URLs, { \"neteria://0.0.0.0:40080\" }");
   lua_Integer n = type == LUA_TTABLE ? (lua_Integer)lua_rawlen(L, -1) : 0;
   if (type == LUA_TTABLE && !n)
-    ump__found(f->findings, f->shown, line_of(f, "listen"), "listen is an empty list: leave it out for neteria://0.0.0.0:40080");
+    ump__found(f->findings, f->shown, line_of(f, "listen"),
+               "listen is an empty list: leave it out for neteria://0.0.0.0:40080");
   for (lua_Integer i = 1; i <= n; i++) {
     size_t size = 0;
     const char *url = lua_rawgeti(L, -1, i) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
     if (!url || strlen(url) != size || !strstr(url, "://"))
-      ump__found(f->findings, f->shown, line_of(f, "listen"), "listen[%d] must be a URL like \"neteria://0.0.0.0:40080\", got %s",
-                 (int)i, luaL_tolstring(L, -1, NULL));
+      ump__found(f->findings, f->shown, line_of(f, "listen"),
+                 "listen[%d] must be a URL like \"neteria://0.0.0.0:40080\", got %s", (int)i,
+                 luaL_tolstring(L, -1, NULL));
     else
       ump_buf_put(&f->b->listen, ump_bytes(url, size + 1)), f->b->n_listen++;
     lua_settop(L, f->table + 1);

@@ -1,5 +1,5 @@
-/* Global names that the sandbox does not have, read or assigned, with the line: the sandbox raises at both, but only when a
- * player happens to come by. A name that is assigned is told there, and not again wherever it is read. */
+/* Global names that the sandbox does not have, read or assigned, with the line: the sandbox raises at both, but only
+ * when a player happens to come by. A name that is assigned is told there, and not again wherever it is read. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@ enum { FILE_MAX = 1 << 20, CANDIDATES = 512 };
 struct names {
   lua_State *L;
   struct ump_buf *findings;
-  int env, set, told;  /* stack: the sandbox's globals; names that files set; lines told */
-  const char *shown;   /* the file under way */
+  int env, set, told; /* stack: the sandbox's globals; names that files set; lines told */
+  const char *shown;  /* the file under way */
   const char *candidates[CANDIDATES];
   size_t n_candidates;
 };
@@ -52,14 +52,17 @@ static bool is_taken_away(const char *name) {
 static void judge_name(void *ctx, const struct ump_scan_name *n) {
   struct names *g = ctx;
   bool sets = n->kind == UMP_SCAN_SETS;
-  if (n->kind == UMP_SCAN_FIELD || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n)) return;
+  if (n->kind == UMP_SCAN_FIELD || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n))
+    return;
   const char *near = ump__nearest(n->name, g->candidates, g->n_candidates);
   if (sets)
     ump__found(g->findings, g->shown, n->line, "assignment to undefined global '%s': write local %s", n->name, n->name);
   else if (strcmp(n->name, "host") == 0)
-    ump__found(g->findings, g->shown, n->line, "undefined global 'host': begin the file with local host = require \"umpire\"");
+    ump__found(g->findings, g->shown, n->line,
+               "undefined global 'host': begin the file with local host = require \"umpire\"");
   else if (is_taken_away(n->name))
-    ump__found(g->findings, g->shown, n->line, "'%s' is not there: a rulebook reaches nothing outside of the host", n->name);
+    ump__found(g->findings, g->shown, n->line, "'%s' is not there: a rulebook reaches nothing outside of the host",
+               n->name);
   else if (near)
     ump__found(g->findings, g->shown, n->line, "undefined global '%s': did you mean '%s'?", n->name, near);
   else
@@ -69,12 +72,14 @@ static void judge_name(void *ctx, const struct ump_scan_name *n) {
 static void gather(struct names *g, int table) {
   lua_State *L = g->L;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING && g->n_candidates < CANDIDATES) g->candidates[g->n_candidates++] = lua_tostring(L, -2);
+    if (lua_type(L, -2) == LUA_TSTRING && g->n_candidates < CANDIDATES)
+      g->candidates[g->n_candidates++] = lua_tostring(L, -2);
 }
 
 /* ---- files that were required ---- */
 
-/* Pushes a file as a function; false: it cannot be read or compiled any more, which its loader has told or will tell. */
+/* Pushes a file as a function; false: it cannot be read or compiled any more, which its loader has told or will tell.
+ */
 static bool push_compiled(lua_State *L, const char *path) {
   FILE *file = fopen(path, "rb");
   char *text = file ? malloc(FILE_MAX) : NULL;

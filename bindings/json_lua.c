@@ -52,8 +52,12 @@ void ump_json_lua_open(lua_State *L, struct ump_json_lua *j, const struct ump_rn
 
 /* ---- decoding ---- */
 
-static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-static bool in_number(uint8_t c) { return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
+static bool is_space(uint8_t c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+static bool in_number(uint8_t c) {
+  return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
 
 static const uint8_t *string_end(const uint8_t *p, const uint8_t *end) { /* p is at the opening quote */
   for (p++; p < end && *p != '"'; p++)
@@ -61,7 +65,8 @@ static const uint8_t *string_end(const uint8_t *p, const uint8_t *end) { /* p is
   return p < end ? p + 1 : end;
 }
 
-static bool is_special_number(struct ump_bytes token) { /* has a fraction or exponent, or more digits than a double holds */
+static bool
+is_special_number(struct ump_bytes token) { /* has a fraction or exponent, or more digits than a double holds */
   if (token.n > 15) return true;
   for (size_t i = 0; i < token.n; i++)
     if (token.p[i] == '.' || token.p[i] == 'e' || token.p[i] == 'E') return true;
@@ -127,36 +132,39 @@ static bool whole(lua_Number f, lua_Integer *i) {
   return (lua_Number)*i == f;
 }
 
-/* Numbers back to integers and marked strings back to values, in the table at t and below. The text was checked, so depth and
- * count are bounded. */
+/* Numbers back to integers and marked strings back to values, in the table at t and below. The text was checked, so
+ * depth and count are bounded. */
 static void restore(lua_State *L, const struct ump_json_lua *j, int t, bool marked) {
   lua_Integer i;
   luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
   while (lua_next(L, t)) {
     switch (lua_type(L, -1)) {
-      case LUA_TNUMBER:
-        if (!whole(lua_tonumber(L, -1), &i)) break;
-        lua_pushvalue(L, -2);
-        lua_pushinteger(L, i);
-        lua_rawset(L, t);
-        break;
-      case LUA_TSTRING:
-        if (!marked || !unmark(L, j)) break;
-        lua_pushvalue(L, -2);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, t);
-        break;
-      case LUA_TTABLE: restore(L, j, lua_gettop(L), marked); break;
-      default: break;
+    case LUA_TNUMBER:
+      if (!whole(lua_tonumber(L, -1), &i)) break;
+      lua_pushvalue(L, -2);
+      lua_pushinteger(L, i);
+      lua_rawset(L, t);
+      break;
+    case LUA_TSTRING:
+      if (!marked || !unmark(L, j)) break;
+      lua_pushvalue(L, -2);
+      lua_pushvalue(L, -2);
+      lua_rawset(L, t);
+      break;
+    case LUA_TTABLE:
+      restore(L, j, lua_gettop(L), marked);
+      break;
+    default:
+      break;
     }
     lua_pop(L, 1);
   }
 }
 
-/* lua-cjson keeps a buffer of malloc's while it decodes, and loses it when Lua runs out of memory under it. So it is only
- * asked when what may come of the text fits: "[0]," makes a table of 56 bytes, an element of 16 and a slot of 16 that may have
- * just doubled, 26 bytes for each of its own; 64 leave room for other shapes. */
+/* lua-cjson keeps a buffer of malloc's while it decodes, and loses it when Lua runs out of memory under it. So it is
+ * only asked when what may come of the text fits: "[0]," makes a table of 56 bytes, an element of 16 and a slot of 16
+ * that may have just doubled, 26 bytes for each of its own; 64 leave room for other shapes. */
 static void need_room(lua_State *L, const struct ump_json_lua *j, size_t n_text) {
   struct ump_vm *vm = ump_vm_of(L);
   size_t limit = j->memory ? j->memory : 64 << 20, need = 64 * n_text + 4096;
@@ -175,20 +183,27 @@ static void decode(lua_State *L, const struct ump_json_lua *j, struct ump_bytes 
 /* Scalars need no parser of containers: a number by Lua's rules, words, and strings without escapes as they are. */
 static bool push_scalar(lua_State *L, struct ump_bytes text) {
   switch (text.n ? text.p[0] : 'n') {
-    case '{':
-    case '[': return false;
-    case 't': lua_pushboolean(L, 1); return true;
-    case 'f': lua_pushboolean(L, 0); return true;
-    case 'n': lua_pushnil(L); return true;
-    case '"':
-      if (memchr(text.p, '\\', text.n)) return false;
-      lua_pushlstring(L, (const char *)text.p + 1, text.n - 2);
-      return true;
-    default:
-      lua_pushlstring(L, (const char *)text.p, text.n);
-      push_number(L, lua_tostring(L, -1));
-      lua_remove(L, -2);
-      return true;
+  case '{':
+  case '[':
+    return false;
+  case 't':
+    lua_pushboolean(L, 1);
+    return true;
+  case 'f':
+    lua_pushboolean(L, 0);
+    return true;
+  case 'n':
+    lua_pushnil(L);
+    return true;
+  case '"':
+    if (memchr(text.p, '\\', text.n)) return false;
+    lua_pushlstring(L, (const char *)text.p + 1, text.n - 2);
+    return true;
+  default:
+    lua_pushlstring(L, (const char *)text.p, text.n);
+    push_number(L, lua_tostring(L, -1));
+    lua_remove(L, -2);
+    return true;
   }
 }
 
@@ -215,23 +230,27 @@ static bool push_inner(lua_State *L, const struct ump_json_value *v) {
   return !v->escaped && push_scalar(L, v->raw);
 }
 
-/* One flat list or object of plain scalars, which is what nearly every event is, needs no parser either: the checked text
- * gives its members one after the other. False: it is something else; nothing was pushed. Measured against lua-cjson and the
- * pass that makes integers of its floats, on [-1, 0]: 4500 instructions against 900. */
+/* One flat list or object of plain scalars, which is what nearly every event is, needs no parser either: the checked
+ * text gives its members one after the other. False: it is something else; nothing was pushed. Measured against
+ * lua-cjson and the pass that makes integers of its floats, on [-1, 0]: 4500 instructions against 900. */
 static bool push_flat(lua_State *L, struct ump_bytes text) {
   struct ump_json_value all = {.type = text.p[0] == '[' ? UMP_JSON_ARRAY : UMP_JSON_OBJECT, .raw = text}, key, v;
   struct ump_json_iter it = {0};
   bool list = all.type == UMP_JSON_ARRAY;
   lua_Integer n = 0;
   int base = lua_gettop(L);
-  if (list) lua_createtable(L, 4, 0);
-  else lua_newtable(L);
+  if (list)
+    lua_createtable(L, 4, 0);
+  else
+    lua_newtable(L);
   while (ump_json_next(&all, &it, &key, &v)) {
     if (n++ == MOST_FLAT || v.type == UMP_JSON_ARRAY || v.type == UMP_JSON_OBJECT || key.escaped) goto other;
     if (!list) lua_pushlstring(L, (const char *)key.raw.p + 1, key.raw.n - 2);
     if (!push_inner(L, &v)) goto other;
-    if (list) lua_rawseti(L, -2, n);
-    else lua_rawset(L, -3);
+    if (list)
+      lua_rawseti(L, -2, n);
+    else
+      lua_rawset(L, -3);
   }
   if (n || !list) return true; /* an empty list is marked as one below */
 other:
@@ -347,7 +366,8 @@ static void judge_keys(struct encoder *e, int table, const struct ump_walk *w, s
   }
   if (k->list && k->highest > 10 && k->highest > 2 * k->count) {
     ump__walk_push_path(L, w->up);
-    luaL_error(L, "%s is a list of %I values with holes up to %I: use strings as keys, or fill the holes with host.null",
+    luaL_error(L,
+               "%s is a list of %I values with holes up to %I: use strings as keys, or fill the holes with host.null",
                lua_tostring(L, -1), (LUAI_UACINT)k->count, (LUAI_UACINT)k->highest);
   }
   if (k->words && k->numbers) refuse_twins(L, table, w);
@@ -374,25 +394,30 @@ static void look(struct encoder *e, int index, const struct ump_walk *at) {
   lua_State *L = e->L;
   if (!e->left--) luaL_error(L, "too many values to be sent: at most %d", UMP_VALUE_COUNT);
   switch (lua_type(L, index)) {
-    case LUA_TNIL:
-    case LUA_TBOOLEAN: return;
-    case LUA_TNUMBER:
-      if (!lua_isinteger(L, index)) {
-        look_at_float(e, lua_tonumber(L, index), at);
-      } else {
-        lua_Integer i = lua_tointeger(L, index);
-        if (i > 99999999999999 || i < -99999999999999) e->special = true;
-      }
-      return;
-    case LUA_TSTRING: look_at_string(e, index, at); return;
-    case LUA_TTABLE: look_into(e, index, at); return;
-    case LUA_TLIGHTUSERDATA:
-      if (!lua_touserdata(L, index)) return; /* host.null */
-      /* fall through */
-    default:
-      ump__walk_push_path(L, at);
-      luaL_error(L, "value at %s is a %s: only nil, booleans, numbers, strings and tables of them can be sent",
-                 lua_tostring(L, -1), luaL_typename(L, index));
+  case LUA_TNIL:
+  case LUA_TBOOLEAN:
+    return;
+  case LUA_TNUMBER:
+    if (!lua_isinteger(L, index)) {
+      look_at_float(e, lua_tonumber(L, index), at);
+    } else {
+      lua_Integer i = lua_tointeger(L, index);
+      if (i > 99999999999999 || i < -99999999999999) e->special = true;
+    }
+    return;
+  case LUA_TSTRING:
+    look_at_string(e, index, at);
+    return;
+  case LUA_TTABLE:
+    look_into(e, index, at);
+    return;
+  case LUA_TLIGHTUSERDATA:
+    if (!lua_touserdata(L, index)) return; /* host.null */
+    /* fall through */
+  default:
+    ump__walk_push_path(L, at);
+    luaL_error(L, "value at %s is a %s: only nil, booleans, numbers, strings and tables of them can be sent",
+               lua_tostring(L, -1), luaL_typename(L, index));
   }
 }
 
@@ -426,7 +451,8 @@ static void push_marked_table(lua_State *L, const struct ump_json_lua *j, int ta
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), any = true) {
     int key = lua_gettop(L) - 1;
     lua_pushvalue(L, key);
-    if (lua_isinteger(L, key) && (lua_tointeger(L, key) > 99999999999999 || lua_tointeger(L, key) < 0)) lua_tostring(L, -1);
+    if (lua_isinteger(L, key) && (lua_tointeger(L, key) > 99999999999999 || lua_tointeger(L, key) < 0))
+      lua_tostring(L, -1);
     push_marked(L, j, key + 1);
     lua_rawset(L, copy);
   }

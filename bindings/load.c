@@ -1,5 +1,5 @@
-/* From files to a rulebook that can be asked, with everything wrong told at once: names nothing defines, fields nobody knows,
- * values of the wrong type, and the error that stopped the files from running. */
+/* From files to a rulebook that can be asked, with everything wrong told at once: names nothing defines, fields nobody
+ * knows, values of the wrong type, and the error that stopped the files from running. */
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,8 +42,10 @@ void ump__load_split(const char *path, struct ump_buf *root, struct ump_buf *fil
     ump_buf_put(root, ump_bytes(path, n));
     ump_buf_text(file, "init.lua");
   } else {
-    if (!slash) ump_buf_byte(root, '.');
-    else ump_buf_put(root, ump_bytes(path, slash == path ? 1 : (size_t)(slash - path)));
+    if (!slash)
+      ump_buf_byte(root, '.');
+    else
+      ump_buf_put(root, ump_bytes(path, slash == path ? 1 : (size_t)(slash - path)));
     ump_buf_text(file, slash ? slash + 1 : path);
   }
   ump_buf_byte(root, 0);
@@ -63,9 +65,13 @@ static void show(const struct ump_vm_cfg *cfg, const char *file, char *out, size
 /* What one step leaves for the next is in the registry under these addresses. */
 static const char main_key, returned_key;
 
-static void push_main(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &main_key); }
+static void push_main(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &main_key);
+}
 
-static void leave(lua_State *L, const char *key) { lua_rawsetp(L, LUA_REGISTRYINDEX, key); }
+static void leave(lua_State *L, const char *key) {
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
 
 static int compile_body(lua_State *L) {
   struct loading *l = lua_touserdata(L, 1);
@@ -97,9 +103,11 @@ static int fields_body(lua_State *L) {
   if (lua_istable(L, -1))
     ump__fields_take(L, l->b, lua_gettop(L) - 1, l->shown, l->how->findings);
   else if (lua_isnil(L, -1))
-    ump__found(l->how->findings, l->shown, 0, "a rulebook must return its table, and this file returns nothing: is `return` missing at its end?");
+    ump__found(l->how->findings, l->shown, 0,
+               "a rulebook must return its table, and this file returns nothing: is `return` missing at its end?");
   else
-    ump__found(l->how->findings, l->shown, 0, "a rulebook must return its table, and this file returns a %s", luaL_typename(L, -1));
+    ump__found(l->how->findings, l->shown, 0, "a rulebook must return its table, and this file returns a %s",
+               luaL_typename(L, -1));
   lua_pushnil(L);
   leave(L, &returned_key);
   lua_pushnil(L);
@@ -143,13 +151,16 @@ static bool step(struct loading *l, lua_CFunction body, struct ump_buf *errors) 
 bool ump__book_load(struct ump_book *b, const struct ump_load *how) {
   char shown[1024];
   struct loading l = {b, how, shown};
-  struct ump_buf stopped = ump_buf(b->mem, 0); /* why the files did not run to their end; told after what the names tell */
+  struct ump_buf stopped =
+      ump_buf(b->mem, 0); /* why the files did not run to their end; told after what the names tell */
   show(&b->cfg, how->file, shown, sizeof shown);
   if (!step(&l, compile_body, how->findings)) return false;
   bool ran = step(&l, run_body, &stopped);
   step(&l, globals_body, how->findings);
-  if (ran) step(&l, fields_body, how->findings);
-  else add_error(ump_buf_bytes(&stopped), how->findings);
+  if (ran)
+    step(&l, fields_body, how->findings);
+  else
+    add_error(ump_buf_bytes(&stopped), how->findings);
   ump_buf_free(&stopped);
   if (!ran || how->findings->n || how->findings->failed) return false;
   return step(&l, load_body, how->findings);

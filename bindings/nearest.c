@@ -1,9 +1,12 @@
-/* "did you mean ...?": the word that needs the fewest changes, a swap of neighbours counted as one (optimal string alignment). */
+/* "did you mean ...?": the word that needs the fewest changes, a swap of neighbours counted as one (optimal string
+ * alignment). */
 #include "bindings/book.h"
 
 enum { LONGEST = 40 };
 
-static unsigned least(unsigned a, unsigned b) { return a < b ? a : b; }
+static unsigned least(unsigned a, unsigned b) {
+  return a < b ? a : b;
+}
 
 static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b) {
   unsigned d[LONGEST + 1][LONGEST + 1];
@@ -22,7 +25,9 @@ static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b) {
 const char *ump__nearest(const char *word, const char *const *words, size_t n) {
   size_t n_word = strlen(word);
   const char *best = NULL;
-  unsigned best_distance = n_word < 5 ? 2 : n_word < 9 ? 3 : 4; /* one change in four letters, two in eight, else three */
+  unsigned best_distance = n_word < 5   ? 2
+                           : n_word < 9 ? 3
+                                        : 4; /* one change in four letters, two in eight, else three */
   if (n_word > LONGEST) return NULL;
   for (size_t i = 0; i < n; i++) {
     size_t n_i = strlen(words[i]);

@@ -1,5 +1,6 @@
-/* What SIGHUP does: a fresh VM off to the side, loaded and checked, given copies of what the old one knows, and then put in its
- * place by one pointer. Until that moment nothing of the old one has changed, so any failure leaves things as they were. */
+/* What SIGHUP does: a fresh VM off to the side, loaded and checked, given copies of what the old one knows, and then
+ * put in its place by one pointer. Until that moment nothing of the old one has changed, so any failure leaves things
+ * as they were. */
 #include <stdio.h>
 
 #include "bindings/rules_state.h"
@@ -35,8 +36,11 @@ static bool build(struct ump_rules *r, struct ump_book *fresh, ump_time now, str
   bool ok = hand_over(old, fresh, r->cfg.load_budget, findings);
   ump_engine_rollback(e);
   if (!ok) return false;
-  struct ump_load how = {.file = r->file, .saved = ump_buf_bytes(&old->out), .saved_version = old->version,
-                         .budget = r->cfg.load_budget, .findings = findings};
+  struct ump_load how = {.file = r->file,
+                         .saved = ump_buf_bytes(&old->out),
+                         .saved_version = old->version,
+                         .budget = r->cfg.load_budget,
+                         .findings = findings};
   ump_engine_begin(e, &fresh->face, now);
   ok = ump__book_load(fresh, &how);
   ok ? ump_engine_commit(e) : ump_engine_rollback(e);

@@ -1,5 +1,6 @@
-/* A struct ump_rulebook whose functions are Lua functions: each call of the engine's is one protected, budgeted call into the
- * VM. An event costs one: legal and execute run in it one after the other, so that there is one place to fail and one budget. */
+/* A struct ump_rulebook whose functions are Lua functions: each call of the engine's is one protected, budgeted call
+ * into the VM. An event costs one: legal and execute run in it one after the other, so that there is one place to fail
+ * and one budget. */
 #include <lauxlib.h>
 #include <stdio.h>
 
@@ -20,7 +21,8 @@ static int failed(struct ump_book *b, const char *what, int err) {
   static const char *const causes[] = {"rule_error", "rule_budget", "rule_memory"};
   struct ump_bytes text = ump_vm_error(b->vm);
   char line[1024];
-  int n = snprintf(line, sizeof line, "%.*s\n    called for %s", (int)(text.n < 900 ? text.n : 900), (const char *)text.p, what);
+  int n = snprintf(line, sizeof line, "%.*s\n    called for %s", (int)(text.n < 900 ? text.n : 900),
+                   (const char *)text.p, what);
   b->errors++;
   b->tripped += err == UMP_VM_EBUDGET;
   ump_log_write(b->log, UMP_ERROR, causes[UMP_VM_EERROR - err], NULL, ump_bytes(line, (size_t)n));
@@ -66,15 +68,20 @@ static void take_reason(lua_State *L, struct ump_book *b, int index, int functio
   b->n_reason = 0;
   if (lua_isnil(L, index)) return;
   if (lua_type(L, index) != LUA_TSTRING)
-    blame(L, function, lua_pushfstring(L, "%s must give its reason as a string, got a %s", handler, luaL_typename(L, index)));
+    blame(L, function,
+          lua_pushfstring(L, "%s must give its reason as a string, got a %s", handler, luaL_typename(L, index)));
   size_t n;
   const char *s = lua_tolstring(L, index, &n);
   keep_reason(b, s, n);
 }
 
-static struct ump_bytes reason(const struct ump_book *b) { return ump_bytes(b->reason, b->n_reason); }
+static struct ump_bytes reason(const struct ump_book *b) {
+  return ump_bytes(b->reason, b->n_reason);
+}
 
-static void push_text(lua_State *L, struct ump_bytes s) { lua_pushlstring(L, (const char *)s.p, s.n); }
+static void push_text(lua_State *L, struct ump_bytes s) {
+  lua_pushlstring(L, (const char *)s.p, s.n);
+}
 
 /* ---- judge ---- */
 
@@ -87,8 +94,9 @@ struct judging {
 enum { CLIENT = 2, EVENT = 3, FUNCTION = 4 }; /* stack of judge_body */
 
 static int no_verdict(lua_State *L, const char *got) {
-  return blame(L, FUNCTION, lua_pushfstring(L, "legal must return true or false, got %s%s", got,
-      strcmp(got, "nil") == 0 ? " (does every path return?)" : ""));
+  return blame(L, FUNCTION,
+               lua_pushfstring(L, "legal must return true or false, got %s%s", got,
+                               strcmp(got, "nil") == 0 ? " (does every path return?)" : ""));
 }
 
 /* Calls the function at FUNCTION. True: legal as far as it goes; else *out says what it is. */
@@ -105,7 +113,9 @@ static bool ask(lua_State *L, struct judging *j) {
     j->out->verdict = UMP_INVALID;
     take_reason(L, j->b, lua_gettop(L), FUNCTION, "host.invalid");
   } else {
-    no_verdict(L, lua_istable(L, -2) ? "a table" : lua_isnil(L, -2) ? "nil" : lua_pushfstring(L, "a %s", luaL_typename(L, -2)));
+    no_verdict(L, lua_istable(L, -2) ? "a table"
+                  : lua_isnil(L, -2) ? "nil"
+                                     : lua_pushfstring(L, "a %s", luaL_typename(L, -2)));
   }
   return false;
 }
@@ -129,7 +139,8 @@ static void take_response(lua_State *L, struct judging *j) {
   static const struct ump_packing how = {"response", "sent", 0};
   if (lua_isnil(L, -1)) return;
   enum ump_encoding encoding = ump_engine_encoding(b->engine, j->c);
-  if (ump__invalid_reason(L, b, -1)) luaL_error(L, "host.invalid is for legal: execute runs only events that are legal");
+  if (ump__invalid_reason(L, b, -1))
+    luaL_error(L, "host.invalid is for legal: execute runs only events that are legal");
   ump_buf_clear(&b->out);
   if (encoding == UMP_PLAIN)
     ump_value_pack(L, -1, &how, &b->out);
@@ -138,7 +149,8 @@ static void take_response(lua_State *L, struct judging *j) {
   else if (lua_type(L, -1) == LUA_TSTRING)
     ump_buf_put(&b->out, ump_bytes(lua_tostring(L, -1), lua_rawlen(L, -1)));
   else
-    luaL_error(L, "execute must return a string or nothing to a client of this protocol, got a %s", luaL_typename(L, -1));
+    luaL_error(L, "execute must return a string or nothing to a client of this protocol, got a %s",
+               luaL_typename(L, -1));
   if (b->out.failed) luaL_error(L, "not enough memory for the response");
   j->out->data = ump_buf_bytes(&b->out);
 }
@@ -246,7 +258,8 @@ static int login_body(lua_State *L) {
   return 0;
 }
 
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, struct ump_bytes *why) {
+static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
+                    struct ump_bytes *why) {
   struct ump_book *b = self;
   struct visit v = {.b = b, .c = c, .text = name, .secret = password};
   b->n_reason = 0;
@@ -306,11 +319,19 @@ static void on_timer_gone(void *self, uint64_t id) {
   lua_pop(L, 2);
 }
 
-static void on_forget(void *self, struct ump_client *c) { ump__client_forget(self, c); }
+static void on_forget(void *self, struct ump_client *c) {
+  ump__client_forget(self, c);
+}
 
 static const struct ump_rulebook_ops ops = {
-    .connect = on_connect, .judge = judge, .disconnect = on_disconnect, .login = on_login,
-    .tick = on_tick, .timer = on_timer, .timer_gone = on_timer_gone, .forget = on_forget,
+    .connect = on_connect,
+    .judge = judge,
+    .disconnect = on_disconnect,
+    .login = on_login,
+    .tick = on_tick,
+    .timer = on_timer,
+    .timer_gone = on_timer_gone,
+    .forget = on_forget,
 };
 
 /* ---- life ---- */

@@ -79,7 +79,8 @@ static char *copy(const char *s, size_t n) {
 bool ump__rules_place(struct ump_rules *r) {
   struct ump_buf root = ump_buf(&ump_mem_libc, 0), file = ump_buf(&ump_mem_libc, 0);
   ump__load_split(r->path, &root, &file);
-  char *new_root = root.failed ? NULL : copy((char *)root.p, root.n), *new_file = file.failed ? NULL : copy((char *)file.p, file.n);
+  char *new_root = root.failed ? NULL : copy((char *)root.p, root.n),
+       *new_file = file.failed ? NULL : copy((char *)file.p, file.n);
   ump_buf_free(&root);
   ump_buf_free(&file);
   if (!new_root || !new_file) {
@@ -128,12 +129,13 @@ static bool first_book(struct ump_rules *r, struct ump_load *how, ump_time now) 
   return true;
 }
 
-struct ump_rules *ump_rules_open(const struct ump_rules_cfg *cfg, struct ump_bytes saved, int64_t saved_version, ump_time now,
-                                 struct ump_report *report) {
+struct ump_rules *ump_rules_open(const struct ump_rules_cfg *cfg, struct ump_bytes saved, int64_t saved_version,
+                                 ump_time now, struct ump_report *report) {
   struct ump_buf findings = ump_buf(&ump_mem_libc, 1 << 20);
   struct ump_rules *r = new_rules(cfg);
   if (!r) ump_buf_text(&findings, "out of memory");
-  struct ump_load how = {.file = r ? r->file : NULL, .saved = saved, .saved_version = saved_version, .findings = &findings};
+  struct ump_load how = {
+      .file = r ? r->file : NULL, .saved = saved, .saved_version = saved_version, .findings = &findings};
   how.budget = r ? r->cfg.load_budget : 0;
   bool ok = r && first_book(r, &how, now);
   if (report) *report = (struct ump_report){0};
@@ -166,13 +168,19 @@ int ump_rules_set_path(struct ump_rules *r, const char *path) {
 
 void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out) {
   const struct ump_book *b = r->book;
-  *out = (struct ump_rules_info){.path = r->path, .version = b->version, .loads = r->loads, .refused = r->refused,
-                                 .errors = r->errors + b->errors, .tripped = r->tripped + b->tripped,
+  *out = (struct ump_rules_info){.path = r->path,
+                                 .version = b->version,
+                                 .loads = r->loads,
+                                 .refused = r->refused,
+                                 .errors = r->errors + b->errors,
+                                 .tripped = r->tripped + b->tripped,
                                  .memory = ump_vm_memory(b->vm)};
   snprintf(out->hash, sizeof out->hash, "%016llx", (unsigned long long)ump_vm_files_hash(b->vm));
 }
 
-size_t ump_rules_n_listen(const struct ump_rules *r) { return r->book->n_listen; }
+size_t ump_rules_n_listen(const struct ump_rules *r) {
+  return r->book->n_listen;
+}
 
 const char *ump_rules_listen(const struct ump_rules *r, size_t i) {
   const char *s = (const char *)r->book->listen.p;
@@ -180,5 +188,9 @@ const char *ump_rules_listen(const struct ump_rules *r, size_t i) {
   return s;
 }
 
-size_t ump_rules_n_files(const struct ump_rules *r) { return ump_vm_n_files(r->book->vm); }
-const char *ump_rules_file(const struct ump_rules *r, size_t i) { return ump_vm_file(r->book->vm, i); }
+size_t ump_rules_n_files(const struct ump_rules *r) {
+  return ump_vm_n_files(r->book->vm);
+}
+const char *ump_rules_file(const struct ump_rules *r, size_t i) {
+  return ump_vm_file(r->book->vm, i);
+}

@@ -1,18 +1,19 @@
 /* What a compiled file does with global names and fields, read from its bytecode: the compiler has already told locals,
  * upvalues and globals apart, so this is exact where a search through the text would guess.
  *
- * The format is what lua_dump of Lua 5.4 writes (ldump.c; the header names version and sizes, and anything else is refused).
- * Seen are: _ENV.name read and written (OP_GETTABUP, OP_SETTABUP), _G.name = written through the global _G, and t.name = ...
- * (OP_SETFIELD) for finding the line of a field. Not seen: names in functions of more than 255 constants, which the compiler
- * reaches by other instructions; there the sandbox still raises when such a name is read. */
+ * The format is what lua_dump of Lua 5.4 writes (ldump.c; the header names version and sizes, and anything else is
+ * refused). Seen are: _ENV.name read and written (OP_GETTABUP, OP_SETTABUP), _G.name = written through the global _G,
+ * and t.name = ... (OP_SETFIELD) for finding the line of a field. Not seen: names in functions of more than 255
+ * constants, which the compiler reaches by other instructions; there the sandbox still raises when such a name is read.
+ */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
 enum { OP_GETTABUP = 11, OP_SETTABUP = 15, OP_SETFIELD = 18 }; /* lopcodes.h of 5.4.0 to 5.4.7 */
 enum { K_NIL = 0, K_FALSE = 1, K_TRUE = 17, K_INTEGER = 3, K_FLOAT = 19, K_SHORT = 4, K_LONG = 20 };
-enum { DEPTH = 200 };     /* functions in functions: LUAI_MAXCCALLS, the compiler's own limit */
-enum { ABSOLUTE = -0x80 };/* a line that does not fit a signed byte is in the second table */
+enum { DEPTH = 200 };      /* functions in functions: LUAI_MAXCCALLS, the compiler's own limit */
+enum { ABSOLUTE = -0x80 }; /* a line that does not fit a signed byte is in the second table */
 
 struct scan {
   const struct ump_mem *mem;
@@ -28,7 +29,7 @@ struct proto {
   struct ump_bytes code, lines, absolute;
   struct ump_bytes *constants; /* strings; p == NULL for others */
   size_t n_constants, n_absolute;
-  size_t env;                  /* index of the upvalue that is the sandbox's globals; NO_ENV: it has none */
+  size_t env; /* index of the upvalue that is the sandbox's globals; NO_ENV: it has none */
   int first_line;
 };
 
@@ -55,11 +56,11 @@ static bool read_header(struct ump_reader *r) {
   static const char magic[] = "\x1bLua\x54\x00\x19\x93\r\n\x1a\n";
   struct ump_bytes start = ump_read_bytes(r, sizeof magic - 1);
   bool known = ump_bytes_equal(start, ump_bytes(magic, sizeof magic - 1));
-  known = ump_read_u8(r) == 4 && known;                   /* bytes of an instruction */
+  known = ump_read_u8(r) == 4 && known; /* bytes of an instruction */
   known = ump_read_u8(r) == sizeof(lua_Integer) && known;
   known = ump_read_u8(r) == sizeof(lua_Number) && known;
   ump_read_bytes(r, sizeof(lua_Integer) + sizeof(lua_Number)); /* 0x5678 and 370.5: this very Lua wrote them */
-  ump_read_u8(r);                                         /* upvalues of the main function */
+  ump_read_u8(r);                                              /* upvalues of the main function */
   return known && !r->bad;
 }
 
@@ -71,11 +72,22 @@ static bool read_constants(struct scan *s, struct proto *p) {
   if (!p->constants) return false;
   for (size_t i = 0; i < p->n_constants && !r->bad; i++) {
     switch (ump_read_u8(r)) {
-      case K_NIL: case K_FALSE: case K_TRUE: break;
-      case K_INTEGER: ump_read_bytes(r, sizeof(lua_Integer)); break;
-      case K_FLOAT: ump_read_bytes(r, sizeof(lua_Number)); break;
-      case K_SHORT: case K_LONG: p->constants[i] = read_string(r); break;
-      default: return false;
+    case K_NIL:
+    case K_FALSE:
+    case K_TRUE:
+      break;
+    case K_INTEGER:
+      ump_read_bytes(r, sizeof(lua_Integer));
+      break;
+    case K_FLOAT:
+      ump_read_bytes(r, sizeof(lua_Number));
+      break;
+    case K_SHORT:
+    case K_LONG:
+      p->constants[i] = read_string(r);
+      break;
+    default:
+      return false;
     }
   }
   return !r->bad;
@@ -149,8 +161,10 @@ static void walk_code(struct scan *s, const struct proto *p) {
     if (op == OP_GETTABUP && B == p->env) tell(s, op, constant(p, C), c.line);
     if (op == OP_SETTABUP && A == p->env) tell(s, op, constant(p, B), c.line);
     if (op == OP_SETFIELD) tell(s, sets_global ? OP_SETTABUP : op, constant(p, B), c.line);
-    if (op == OP_GETTABUP && B == p->env && ump_bytes_equal(constant(p, C), ump_text("_G"))) global_table = A;
-    else if (op != OP_SETFIELD && A == global_table) global_table = 256;
+    if (op == OP_GETTABUP && B == p->env && ump_bytes_equal(constant(p, C), ump_text("_G")))
+      global_table = A;
+    else if (op != OP_SETFIELD && A == global_table)
+      global_table = 256;
   }
 }
 

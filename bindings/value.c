@@ -103,7 +103,9 @@ static struct ump_writer room(struct packer *p, size_t n) {
   return ump_writer(p->out->p + p->out->n, n);
 }
 
-static void wrote(struct packer *p, const struct ump_writer *w) { p->out->n += w->n; }
+static void wrote(struct packer *p, const struct ump_writer *w) {
+  p->out->n += w->n;
+}
 
 static void pack_tag(struct packer *p, enum ump_plain_tag tag) {
   struct ump_writer w = room(p, 16);
@@ -178,7 +180,8 @@ static size_t pack_pairs(struct packer *p, int table, struct ump_walk *w, uint32
     int type = lua_type(L, w->key);
     if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN) {
       ump__walk_push_path(L, w->up);
-      luaL_error(L, "%s has a %s as key: keys are strings, numbers or booleans", lua_tostring(L, -1), luaL_typename(L, w->key));
+      luaL_error(L, "%s has a %s as key: keys are strings, numbers or booleans", lua_tostring(L, -1),
+                 luaL_typename(L, w->key));
     }
     if (!in_list(L, w->key, list)) {
       p->left++; /* keys do not count */
@@ -191,8 +194,8 @@ static size_t pack_pairs(struct packer *p, int table, struct ump_walk *w, uint32
   return n;
 }
 
-/* A table without a list part needs no measuring: its pairs are counted while they are packed, and the count is written over
- * the place that was kept for it. This is what nearly every client.data is, and halves what they cost a reload. */
+/* A table without a list part needs no measuring: its pairs are counted while they are packed, and the count is written
+ * over the place that was kept for it. This is what nearly every client.data is, and halves what they cost a reload. */
 static void pack_map(struct packer *p, int table, struct ump_walk *w) {
   size_t place = p->out->n;
   pack_count(p, ump_plain_put_map, 0);
@@ -232,18 +235,29 @@ static void refuse(struct packer *p, int index, const struct ump_walk *at) {
 static void pack(struct packer *p, int index, const struct ump_walk *at) {
   if (!p->left--) too_many(p);
   switch (lua_type(p->L, index)) {
-    case LUA_TNONE:
-    case LUA_TNIL: pack_tag(p, UMP_PLAIN_NIL); return;
-    case LUA_TBOOLEAN: pack_tag(p, lua_toboolean(p->L, index) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE); return;
-    case LUA_TNUMBER: pack_number(p, index); return;
-    case LUA_TSTRING: pack_string(p, index); return;
-    case LUA_TTABLE: pack_table(p, index, at); return;
-    case LUA_TLIGHTUSERDATA:
-      if (!lua_touserdata(p->L, index)) {
-        pack_tag(p, UMP_PLAIN_NULL);
-        return;
-      } /* fall through */
-    default: refuse(p, index, at);
+  case LUA_TNONE:
+  case LUA_TNIL:
+    pack_tag(p, UMP_PLAIN_NIL);
+    return;
+  case LUA_TBOOLEAN:
+    pack_tag(p, lua_toboolean(p->L, index) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE);
+    return;
+  case LUA_TNUMBER:
+    pack_number(p, index);
+    return;
+  case LUA_TSTRING:
+    pack_string(p, index);
+    return;
+  case LUA_TTABLE:
+    pack_table(p, index, at);
+    return;
+  case LUA_TLIGHTUSERDATA:
+    if (!lua_touserdata(p->L, index)) {
+      pack_tag(p, UMP_PLAIN_NULL);
+      return;
+    } /* fall through */
+  default:
+    refuse(p, index, at);
   }
 }
 
@@ -292,25 +306,40 @@ static void push_one(lua_State *L, struct ump_reader *r, unsigned depth) {
   if (depth > UMP_VALUE_DEPTH + 1 || !ump_plain_get(r, &v)) luaL_error(L, "packed value is broken");
   luaL_checkstack(L, 8, NULL);
   switch (v.tag) {
-    case UMP_PLAIN_NIL: lua_pushnil(L); return;
-    case UMP_PLAIN_NULL: lua_pushlightuserdata(L, NULL); return;
-    case UMP_PLAIN_FALSE:
-    case UMP_PLAIN_TRUE: lua_pushboolean(L, v.tag == UMP_PLAIN_TRUE); return;
-    case UMP_PLAIN_INT: lua_pushinteger(L, v.i); return;
-    case UMP_PLAIN_FLOAT: lua_pushnumber(L, v.f); return;
-    case UMP_PLAIN_STRING: lua_pushlstring(L, (const char *)v.s.p, v.s.n); return;
-    case UMP_PLAIN_ARRAY:
-    case UMP_PLAIN_TUPLE:
-      lua_createtable(L, claimed(r, v.count), 0);
-      if (!v.count) ump_value_mark_array(L, -1);
-      push_values(L, r, v.count, depth + 1);
-      return;
-    case UMP_PLAIN_MAP:
-      lua_createtable(L, 0, claimed(r, v.count));
-      push_pairs(L, r, v.count, depth + 1);
-      return;
-    case UMP_PLAIN_MIXED: push_mixed(L, r, v.count, depth + 1); return;
-    default: luaL_error(L, "packed value is broken: tag %d", (int)v.tag);
+  case UMP_PLAIN_NIL:
+    lua_pushnil(L);
+    return;
+  case UMP_PLAIN_NULL:
+    lua_pushlightuserdata(L, NULL);
+    return;
+  case UMP_PLAIN_FALSE:
+  case UMP_PLAIN_TRUE:
+    lua_pushboolean(L, v.tag == UMP_PLAIN_TRUE);
+    return;
+  case UMP_PLAIN_INT:
+    lua_pushinteger(L, v.i);
+    return;
+  case UMP_PLAIN_FLOAT:
+    lua_pushnumber(L, v.f);
+    return;
+  case UMP_PLAIN_STRING:
+    lua_pushlstring(L, (const char *)v.s.p, v.s.n);
+    return;
+  case UMP_PLAIN_ARRAY:
+  case UMP_PLAIN_TUPLE:
+    lua_createtable(L, claimed(r, v.count), 0);
+    if (!v.count) ump_value_mark_array(L, -1);
+    push_values(L, r, v.count, depth + 1);
+    return;
+  case UMP_PLAIN_MAP:
+    lua_createtable(L, 0, claimed(r, v.count));
+    push_pairs(L, r, v.count, depth + 1);
+    return;
+  case UMP_PLAIN_MIXED:
+    push_mixed(L, r, v.count, depth + 1);
+    return;
+  default:
+    luaL_error(L, "packed value is broken: tag %d", (int)v.tag);
   }
 }
 
