@@ -34,4 +34,8 @@ void ump_json_lua_push(lua_State *L, struct ump_json_lua *j, struct ump_bytes te
  * error messages ("data"). Refused: what is not plain data, NaN and infinity, invalid UTF-8, keys JSON does not have. */
 struct ump_bytes ump_json_lua_text(lua_State *L, struct ump_json_lua *j, int index, const char *root);
 
+/* ---- shared by json_lua.c and json_text.c ---- */
+const uint8_t *ump__json_string_end(const uint8_t *p, const uint8_t *end); /* p is at the opening quote; behind the closing one */
+bool ump__json_whole(lua_Number f, lua_Integer *i); /* a whole number of at most 2^53 in size: *i is it */
+
 #endif
