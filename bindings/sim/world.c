@@ -83,12 +83,16 @@ size_t ump_sim_world_deinit(struct ump_sim_world *w) {
   }
   for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);
   free(w->lines);
-  w->lines = NULL, w->n_lines = w->cap_lines = 0;
+  free(w->library);
+  w->library = NULL, w->lines = NULL, w->n_lines = w->cap_lines = 0;
   return w->used.bytes + w->used.blocks;
 }
 
 bool ump_sim_world_open(struct ump_sim_world *w, const struct ump_rules_cfg *given, struct ump_report *report) {
   struct ump_rules_cfg cfg = *given;
+  free(w->library);
+  if (!(w->library = strdup(given->vm.library))) return false;
+  cfg.vm.library = w->library;
   cfg.engine = w->engine;
   cfg.vm.watchdog = NULL; /* instructions are counted instead, so that a budget trips at the same place every time */
   cfg.vm.log = &w->log, cfg.vm.rng = w->rng_vm;

@@ -30,6 +30,7 @@ struct ump_sim_world {
   size_t n_lines, cap_lines, dropped_lines;
   struct ump_engine *engine;
   struct ump_rules *rules;
+  char *library;          /* the rules borrow it for every reload */
   struct ump_sim_net net;
   ump_time now;
   uint8_t out[65536]; /* one datagram on its way out */
