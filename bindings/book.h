@@ -43,6 +43,7 @@ struct ump_book {
   struct ump_seat *seats;      /* by slot */
   uint32_t n_seats;
   struct ump_buf kept;         /* client.data of the VM before, packed */
+  size_t n_kept;               /* clients of whom some is left in it */
   struct ump_buf out;          /* what the last call gave: response data, saved data */
   char reason[201];            /* 200 bytes: the most a verdict carries */
   size_t n_reason;

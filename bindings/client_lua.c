@@ -29,9 +29,16 @@ static struct ump_seat *seat_of(struct ump_book *b, const struct ump_client *c) 
   return c->slot < b->n_seats ? &b->seats[c->slot] : NULL;
 }
 
+/* The data of the VM before is not wanted any more; the last one gives back the memory of all. */
+static void drop_kept(struct ump_book *b, struct ump_seat *seat) {
+  if (!seat || !seat->n_kept) return;
+  seat->n_kept = 0;
+  if (--b->n_kept == 0) ump_buf_free(&b->kept);
+}
+
 static void unpack_kept(lua_State *L, struct ump_book *b, struct ump_seat *seat) {
   ump_value_push(L, ump_bytes(b->kept.p + seat->kept, seat->n_kept));
-  seat->n_kept = 0;
+  drop_kept(b, seat);
 }
 
 static int push_data(lua_State *L, struct box *box) {
@@ -53,7 +60,7 @@ static int set_data(lua_State *L, struct box *box) {
     return luaL_error(L, "client.data must be a table, got %s: put values into it, client.data.score = 1",
                       luaL_typename(L, 3));
   struct ump_seat *seat = seat_of(box->book, box->client);
-  if (seat) seat->n_kept = 0;
+  drop_kept(box->book, seat);
   lua_settop(L, 3);
   lua_setiuservalue(L, 1, DATA);
   return 0;
@@ -235,6 +242,7 @@ void ump__client_forget(struct ump_book *b, struct ump_client *c) {
     lua_pop(L, 1);
     luaL_unref(L, LUA_REGISTRYINDEX, seat->ref); /* overwrites a slot that is there: cannot raise */
   }
+  drop_kept(b, seat);
   *seat = (struct ump_seat){.ref = LUA_NOREF};
 }
 
@@ -265,6 +273,7 @@ static void pack_one(lua_State *L, struct ump_book *old, const struct ump_seat *
   }
   if (b->kept.failed) luaL_error(L, "not enough memory to keep client.data");
   to->kept = start, to->n_kept = b->kept.n - start;
+  b->n_kept += to->n_kept > 0;
 }
 
 void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b) {

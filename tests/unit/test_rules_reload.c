@@ -69,6 +69,22 @@ static void test_rules_reload_data_does_not_go_to_the_next_in_the_slot(void **st
   rules_test_end(&t);
 }
 
+static void test_rules_reload_gives_back_what_it_kept_once_all_is_unpacked(void **state) {
+  (void)state;
+  struct rules_test t;
+  rules_test_start(&t, "function r.connect(c) c.data.text = ('x'):rep(100000) end function r.execute(c) return #c.data.text end");
+  for (uint32_t i = 1; i <= 3; i++) rules_test_connect(&t, i);
+  size_t before = t.w.mem.bytes;
+  assert_true(rules_test_reload(&t));
+  assert_in_range(t.w.mem.bytes, before + 300000, before + 1000000);
+  rules_test_event(&t, 1, "e1", "x", NULL);
+  world_leave(&t.w, 0, 2);
+  rules_test_event(&t, 3, "e2", "x", NULL);
+  expect(&t.w, "answer a1 e1 legal = 100000", "answer a3 e2 legal = 100000");
+  assert_in_range(t.w.mem.bytes, 0, before + 4096);
+  rules_test_end(&t);
+}
+
 static void test_rules_reload_load_sees_clients_and_their_data(void **state) {
   (void)state;
   struct rules_test t;
@@ -283,6 +299,7 @@ int main(void) {
       cmocka_unit_test(test_rules_reload_repeats_keep_their_verdict),
       cmocka_unit_test(test_rules_reload_keeps_client_data_through_any_number_of_reloads),
       cmocka_unit_test(test_rules_reload_data_does_not_go_to_the_next_in_the_slot),
+      cmocka_unit_test(test_rules_reload_gives_back_what_it_kept_once_all_is_unpacked),
       cmocka_unit_test(test_rules_reload_load_sees_clients_and_their_data),
       cmocka_unit_test(test_rules_reload_ends_old_timers_and_keeps_new_ones),
       cmocka_unit_test(test_rules_reload_kick_of_load_reaches_the_new_rules),
