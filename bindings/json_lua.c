@@ -164,12 +164,13 @@ static void restore(lua_State *L, const struct ump_json_lua *j, int t, bool mark
 /* lua-cjson keeps a buffer of malloc's while it decodes, and loses it when Lua runs out of memory under it. So it is
  * only asked when what may come of the text fits: "[0]," makes a table of 56 bytes, an element of 16 and a slot of 16
  * that may have just doubled, 26 bytes for each of its own; 64 leave room for other shapes. */
+static size_t in_use(lua_State *L) { return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024; }
+
 static void need_room(lua_State *L, const struct ump_json_lua *j, size_t n_text) {
-  struct ump_vm *vm = ump_vm_of(L);
   size_t limit = j->memory ? j->memory : 64 << 20, need = 64 * n_text + 4096;
-  if (ump_vm_memory(vm) + need <= limit) return;
+  if (in_use(L) + need <= limit) return;
   lua_gc(L, LUA_GCCOLLECT);
-  if (ump_vm_memory(vm) + need > limit) luaL_error(L, "not enough memory for the data of an event");
+  if (in_use(L) + need > limit) luaL_error(L, "not enough memory for the data of an event");
 }
 
 static void decode(lua_State *L, const struct ump_json_lua *j, struct ump_bytes text) {
