@@ -27,10 +27,10 @@ struct ump_client {
   /* The engine's own; nobody else reads or writes below here. */
   struct ump_list kicks;     /* in the queue of those to be kicked */
   struct ump_blob *farewell; /* the reason of the kick under way */
-  uint64_t kicked_in;  /* the call into the rulebook that asked for its kick */
-  uint64_t asked_in;   /* the call that last asked for notifies to it */
-  uint32_t asked;      /* how many notifies that call has asked for */
-  ump_time window_due; /* its share of the exactly-once window is used up to this time; see judge.c */
+  uint64_t kicked_in;        /* the call into the rulebook that asked for its kick */
+  uint64_t asked_in;         /* the call that last asked for notifies to it */
+  uint32_t asked;            /* how many notifies that call has asked for */
+  ump_time window_due;       /* its share of the exactly-once window is used up to this time; see judge.c */
   int64_t lead[2];     /* how far its clock is behind ours, least seen in this span and the one before; see horizon.c */
   ump_time lead_since; /* when this span began */
   bool lead_known;

@@ -9,7 +9,7 @@ static size_t or_else(size_t value, size_t fallback) {
 
 static struct ump_limits with_defaults(struct ump_limits l) {
   return (struct ump_limits){
-      .window_bytes = or_else(l.window_bytes, (size_t)128 << 20),
+      .window_bytes = or_else(l.window_bytes, (size_t)132 << 20),
       .window_per_client = (uint32_t)or_else(l.window_per_client, 100),
       .effects = (uint32_t)or_else(l.effects, 65536),
       .effect_bytes = or_else(l.effect_bytes, (size_t)16 << 20),

@@ -13,14 +13,15 @@
 
 struct ump_engine;
 
-struct ump_limits {           /* 0 in a field: its default */
-  size_t window_bytes;        /* exactly-once window, all clients together: 128 MiB, some 5 to 7 million events in 300 s,
-                                 16,000 to 23,000 a second for as long as one likes */
-  uint32_t window_per_client; /* new events of one client a second: 100, counted over 300 s, so 30,000 may come at once */
-  uint32_t effects;           /* asked for in one call into the rulebook: 65536 */
-  size_t effect_bytes;        /* their data: 16 MiB */
-  uint32_t timers;            /* of the rulebook: 65536 */
-  uint32_t attempts;          /* log-ins a minute per address and per name: 10 */
+struct ump_limits {    /* 0 in a field: its default */
+  size_t window_bytes; /* exactly-once window, all clients together: 132 MiB, that is 128 MiB of cells and what
+                          belongs to them: 7 million events in 300 s, 23,000 a second for as long as one likes */
+  uint32_t
+      window_per_client; /* new events of one client a second: 100, counted over 300 s, so 30,000 may come at once */
+  uint32_t effects;      /* asked for in one call into the rulebook: 65536 */
+  size_t effect_bytes;   /* their data: 16 MiB */
+  uint32_t timers;       /* of the rulebook: 65536 */
+  uint32_t attempts;     /* log-ins a minute per address and per name: 10 */
 };
 
 struct ump_engine_cfg {
@@ -51,7 +52,8 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
 void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in,
                      ump_time now);
 /* 1: a datagram, 0: none */
-int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out, ump_time now);
+int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
+                     ump_time now);
 int ump_engine_open(struct ump_engine *e, uint32_t listener, uint32_t conn, const struct ump_addr *from, ump_time now);
 void ump_engine_input(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes in, ump_time now);
 void ump_engine_eof(struct ump_engine *e, uint32_t listener, uint32_t conn, ump_time now);

@@ -190,35 +190,109 @@ static void test_verdict_tidying_full_segments_changes_nothing(void **state) {
   window_end(&w);
 }
 
+/* 15 segments of 16 KiB: seven of eight have been split, the last one may not be any more, and its cells go to others.
+ */
+static void test_verdict_uses_all_of_its_memory_before_it_refuses(void **state) {
+  (void)state;
+  enum { SEGMENT = 16512, TRIES = 15 * 1024 * 8 / 10 };
+  struct window w;
+  unsigned refused = 0, alive = 0;
+  window_init(&w, 16 * SEGMENT + 1000);
+  for (unsigned i = 0; i < TRIES; i++) refused += insert(&w, nth_key(&w, i), UMP_LEGAL, "", born) == UMP_EFULL;
+  assert_in_range(refused, 0, TRIES / 50); /* an eighth of the events belong to the segment that is full */
+  for (unsigned i = 0; i < TRIES; i++) alive += known(&w, nth_key(&w, i), born + 200 * UMP_S);
+  assert_int_equal(alive, TRIES - refused);
+  /* Guests stay known for as long as they are seen, while all that was not seen goes and the table shrinks around them.
+   */
+  ump_time t = born + 200 * UMP_S;
+  for (int turn = 0; turn < 15; turn++, t += 200 * UMP_S) {
+    for (unsigned i = 0; i < TRIES; i += 11) known(&w, nth_key(&w, i), t);
+    for (int k = 0; k < 20; k++) ump_verdicts_tidy(w.v, t);
+  }
+  alive = 0;
+  for (unsigned i = 0; i < TRIES; i += 11) alive += known(&w, nth_key(&w, i), t);
+  assert_in_range(alive, TRIES / 11 - refused, TRIES / 11 + 1);
+  assert_int_equal(ump_verdicts_count(w.v, t), alive);
+  window_end(&w);
+}
+
+/* A time without memory makes guests; when it is over, segments are split again, and the guests are still known. */
+static void test_verdict_knows_its_guests_after_their_home_was_split(void **state) {
+  (void)state;
+  enum { N = 4000 };
+  for (unsigned begin = 500; begin < N - 200; begin += 50) {
+    struct window w;
+    static bool taken[N];
+    window_init(&w, MIB);
+    for (unsigned i = 0; i < N; i++) {
+      if (i == begin) testing_mem_fail(&w.mem, 1, true);
+      if (i == begin + 200) testing_mem_fail(&w.mem, 0, false);
+      taken[i] = insert(&w, nth_key(&w, i), UMP_LEGAL, "", born) == 0;
+    }
+    for (unsigned i = 0; i < N; i++) assert_int_equal(known(&w, nth_key(&w, i), born), taken[i]);
+    window_end(&w);
+  }
+}
+
+static void test_verdict_does_not_unite_what_would_soon_be_split(void **state) {
+  (void)state;
+  struct window w;
+  window_init(&w, MIB);
+  for (unsigned i = 0; i < 1000; i++) insert(&w, nth_key(&w, i), UMP_LEGAL, "", born);
+  size_t two = w.mem.bytes;
+  assert_in_range(two, 2 * 16384, 3 * 16384);
+  for (unsigned i = 0; i < 600; i++) known(&w, nth_key(&w, i), born + 200 * UMP_S);
+  for (int i = 0; i < 10; i++) ump_verdicts_tidy(w.v, born + 310 * UMP_S); /* 600 of 1024 in one would be too full */
+  assert_int_equal(w.mem.bytes, two);
+  for (unsigned i = 0; i < 300; i++) known(&w, nth_key(&w, i), born + 400 * UMP_S);
+  for (int i = 0; i < 10; i++) ump_verdicts_tidy(w.v, born + 510 * UMP_S);
+  assert_in_range(w.mem.bytes, 16384, 2 * 16384);
+  window_end(&w);
+}
+
 /* Against a plain array that remembers everything: thousands of events, some seen again, time going on, tidying
  * between. */
-static void test_verdict_agrees_with_a_simple_model(void **state) {
-  (void)state;
-  enum { IDS = 5000, STEPS = 400000 };
+static void agrees_with_a_simple_model(uint64_t seed, size_t max_bytes, unsigned n_ids, unsigned step_ms) {
+  enum { IDS = 50000, STEPS = 200000 };
   static ump_time seen[IDS];
   static unsigned char verdict[IDS];
   struct window w;
   struct testing_rng r;
-  testing_rng_init(&r, 42);
-  window_init(&w, 4 * MIB);
+  testing_rng_init(&r, seed);
+  window_init(&w, max_bytes);
   ump_time now = born;
   memset(seen, 0, sizeof seen);
   for (int step = 0; step < STEPS; step++) {
-    now += (ump_time)ump_rng_below(&r.rng, 200) * UMP_MS;
-    unsigned i = (unsigned)ump_rng_below(&r.rng, IDS);
+    /* Busy and idle times by turns, so that segments are split and united again and again. */
+    now += (ump_time)ump_rng_below(&r.rng, step / 20000 % 2 ? 10 * step_ms : step_ms) * UMP_MS;
+    unsigned i = (unsigned)ump_rng_below(&r.rng, n_ids);
     uint64_t key = nth_key(&w, i);
     struct ump_answer a;
     int found = ump_verdicts_find(w.v, key, &a, now);
     if (seen[i] && now - seen[i] < UMP_VERDICT_LIFE) assert_int_equal(found, 1);
     if (!seen[i] || now - seen[i] >= UMP_VERDICT_LIFE + UMP_S) assert_int_equal(found, 0);
-    if (found)
+    if (found) {
       assert_int_equal(a.verdict, verdict[i]);
-    else
-      verdict[i] = (unsigned char)ump_rng_below(&r.rng, 4), insert(&w, key, (enum ump_verdict)verdict[i], "", now);
-    seen[i] = now;
+      seen[i] = now;
+    } else {
+      verdict[i] = (unsigned char)ump_rng_below(&r.rng, 4);
+      seen[i] = insert(&w, key, (enum ump_verdict)verdict[i], "", now) == 0 ? now : 0;
+    }
     if (step % 50 == 0) ump_verdicts_tidy(w.v, now);
+    assert_true(w.mem.bytes <= max_bytes);
   }
   window_end(&w);
+}
+
+static void test_verdict_agrees_with_a_simple_model(void **state) {
+  (void)state;
+  agrees_with_a_simple_model(1, 4 * MIB, 50000, 40); /* with room for all */
+}
+
+static void test_verdict_agrees_with_a_simple_model_when_it_is_full(void **state) {
+  (void)state;
+  for (size_t segments = 3; segments < 20; segments += 4)
+    agrees_with_a_simple_model(segments, segments * 16512 + 2000, (unsigned)segments * 1500, 600 / (unsigned)segments);
 }
 
 /* ---- reasons ---- */
@@ -253,7 +327,7 @@ static void test_verdict_reasons_are_bounded(void **state) {
     snprintf(text, sizeof text, "%0200u", i); /* the longest reasons, each another */
     assert_int_equal(insert(&w, nth_key(&w, i), UMP_ILLEGAL, text, born), 0);
   }
-  assert_in_range(w.mem.bytes, 0, 2 * MIB);
+  assert_in_range(w.mem.bytes, 0, 32 * 16512 + 4096 + 2 * MIB / 8); /* cells, and an eighth of all for reasons */
   for (unsigned i = 0; i < N; i++) {
     struct ump_bytes reason = reason_of(&w, nth_key(&w, i), born); /* the verdict is there in any case */
     snprintf(text, sizeof text, "%0200u", i);
@@ -324,7 +398,11 @@ int main(void) {
       cmocka_unit_test(test_verdict_grows_by_segments_only),
       cmocka_unit_test(test_verdict_gives_memory_back),
       cmocka_unit_test(test_verdict_tidying_full_segments_changes_nothing),
+      cmocka_unit_test(test_verdict_uses_all_of_its_memory_before_it_refuses),
+      cmocka_unit_test(test_verdict_knows_its_guests_after_their_home_was_split),
+      cmocka_unit_test(test_verdict_does_not_unite_what_would_soon_be_split),
       cmocka_unit_test(test_verdict_agrees_with_a_simple_model),
+      cmocka_unit_test(test_verdict_agrees_with_a_simple_model_when_it_is_full),
       cmocka_unit_test(test_verdict_keeps_each_reason_once),
       cmocka_unit_test(test_verdict_reasons_are_bounded),
       cmocka_unit_test(test_verdict_reason_goes_when_nothing_refers_to_it),
