@@ -256,9 +256,13 @@ struct nt_method {
   void (*elsewhere)(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s);
 };
 extern const struct nt_method ump__nt_methods[]; /* ends with name == NULL; neteria.c */
+enum { NT_EVENT, NT_OK_EVENT, NT_OK_NOTIFY };    /* the first of them */
 
 /* Reads a text. True: r is filled in, and borrows from it; false: dropped, counted and logged. */
 bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text);
+/* layout.c: the same, if it is laid out as the real client does; else false, and r holds nothing of worth. */
+bool ump__nt_read_layout(struct nt_request *r, struct ump_bytes text);
+bool ump__nt_read_any(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text); /* however it is laid out */
 struct ump_bytes ump__nt_string(struct ump_neteria *n, const struct ump_json_value *v); /* decoded; lives as the request */
 void ump__nt_drop(struct ump_neteria *n, enum nt_count cause, const struct ump_addr *from, const char *text);
 

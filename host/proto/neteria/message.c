@@ -20,30 +20,19 @@ struct ump_bytes ump__nt_string(struct ump_neteria *n, const struct ump_json_val
   return s;
 }
 
-/* Four ids an event make this worth eight bytes at a time. A byte's top bit is set where it is below 0x20 or is 0x7f; a borrow
- * may set it in bytes above such a one, so that there is one is exact, and which is not asked. */
-static uint64_t controls(uint64_t w) {
-  const uint64_t ones = 0x0101010101010101u;
-  uint64_t del = w ^ ones * 0x7f;
-  return (((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & ones * 0x80;
-}
-
-static bool control_free(struct ump_bytes s) {
-  uint64_t w, found = 0;
-  for (; s.n >= 8; s.p += 8, s.n -= 8) {
-    memcpy(&w, s.p, 8);
-    found |= controls(w);
+/* JSON allows no raw control characters in strings but DEL; the others can only come of escapes. */
+static bool control_free(struct ump_bytes s, bool escaped) {
+  for (size_t i = 0; escaped && i < s.n; i++) {
+    if (s.p[i] < 0x20) return false;
   }
-  w = 0x2020202020202020u;
-  if (s.n) memcpy(&w, s.p, s.n);
-  return !(found | controls(w));
+  return !memchr(s.p, 0x7f, s.n);
 }
 
 /* A cuuid or euuid: a string of 1 to 64 bytes without control characters. */
 static bool read_id(struct ump_neteria *n, const struct ump_json_value *v, struct ump_bytes *out) {
   if (v->type != UMP_JSON_STRING) return false;
   *out = ump__nt_string(n, v);
-  return out->n >= 1 && out->n <= NT_ID && control_free(*out);
+  return out->n >= 1 && out->n <= NT_ID && control_free(*out, v->escaped);
 }
 
 static bool read_priority(struct ump_neteria *n, const struct ump_json_value *v, bool *high) {
@@ -122,8 +111,12 @@ static bool read_json(struct ump_neteria *n, struct nt_request *r, struct ump_by
 }
 
 bool ump__nt_parse(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text) {
-  struct ump_json_slot slots[N_SLOTS];
   n->decoded_n = 0;
+  return ump__nt_read_layout(r, text) || ump__nt_read_any(n, r, text);
+}
+
+bool ump__nt_read_any(struct ump_neteria *n, struct nt_request *r, struct ump_bytes text) {
+  struct ump_json_slot slots[N_SLOTS];
   if (!read_json(n, r, text, slots)) return false;
   r->method = read_method(n, &slots[METHOD].value);
   if (!r->method) return drop(n, r, NT_bad_method, "method is missing, unknown, or one of the server's own");
