@@ -268,14 +268,9 @@ void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, stru
   pack(&p, lua_absindex(L, index), &root);
 }
 
-/* ---- bytes to Lua ---- */
+/* ---- bytes to Lua: ump_plain_get lets no count be more than the bytes that are left ---- */
 
 static void push_one(lua_State *L, struct ump_reader *r, unsigned depth);
-
-static int claimed(const struct ump_reader *r, uint32_t count) { /* never more slots than bytes that are there */
-  size_t left = ump_reader_left(r);
-  return count < left ? (int)count : (int)left;
-}
 
 static void push_values(lua_State *L, struct ump_reader *r, uint32_t count, unsigned depth) {
   for (uint32_t i = 1; i <= count; i++) {
@@ -295,7 +290,7 @@ static void push_pairs(lua_State *L, struct ump_reader *r, uint32_t count, unsig
 
 static void push_mixed(lua_State *L, struct ump_reader *r, uint32_t count, unsigned depth) {
   struct ump_plain map;
-  lua_createtable(L, claimed(r, count), 0);
+  lua_createtable(L, (int)count, 0);
   push_values(L, r, count, depth);
   if (!ump_plain_get(r, &map) || map.tag != UMP_PLAIN_MAP) luaL_error(L, "packed value is broken: half a table");
   push_pairs(L, r, map.count, depth);
@@ -327,12 +322,12 @@ static void push_one(lua_State *L, struct ump_reader *r, unsigned depth) {
     return;
   case UMP_PLAIN_ARRAY:
   case UMP_PLAIN_TUPLE:
-    lua_createtable(L, claimed(r, v.count), 0);
+    lua_createtable(L, (int)v.count, 0);
     if (!v.count) ump_value_mark_array(L, -1);
     push_values(L, r, v.count, depth + 1);
     return;
   case UMP_PLAIN_MAP:
-    lua_createtable(L, 0, claimed(r, v.count));
+    lua_createtable(L, 0, (int)v.count);
     push_pairs(L, r, v.count, depth + 1);
     return;
   case UMP_PLAIN_MIXED:

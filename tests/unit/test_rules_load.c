@@ -67,6 +67,18 @@ static void test_rules_load_undefined_globals_have_their_line(void **state) {
   REFUSED("local r = { api = 1 }\nlocal x = io.open('f')\nreturn r", 1, "game.lua:2: 'io' is not there: a rulebook reaches nothing outside of the host");
 }
 
+/* Lines far apart are written another way in the bytecode, and so is every 128th instruction. */
+static void test_rules_load_lines_are_right_far_down_a_long_function(void **state) {
+  (void)state;
+  char text[8192] = "local r = { api = 1 }\nfunction r.execute(c, e)\n", wanted[96];
+  for (int i = 0; i < 300; i++) strcat(text, "\n");
+  for (int i = 0; i < 200; i++) strcat(text, " e = e + 1\n");
+  for (int i = 0; i < 150; i++) strcat(text, "\n");
+  strcat(text, " pirnt()\nend\nreturn r");
+  snprintf(wanted, sizeof wanted, "game.lua:%d: undefined global 'pirnt'", 2 + 300 + 200 + 150 + 1);
+  REFUSED(text, 1, wanted);
+}
+
 static void test_rules_load_everything_is_told_at_once(void **state) {
   (void)state;
   REFUSED("local r = { api = 3 }\nfunction r.excute()\n pirnt(x)\nend\nr.version = 'x'\nreturn r", 5,
@@ -199,6 +211,7 @@ int main(void) {
       cmocka_unit_test(test_rules_load_wrong_types_are_told),
       cmocka_unit_test(test_rules_load_api_version_is_checked),
       cmocka_unit_test(test_rules_load_undefined_globals_have_their_line),
+      cmocka_unit_test(test_rules_load_lines_are_right_far_down_a_long_function),
       cmocka_unit_test(test_rules_load_everything_is_told_at_once),
       cmocka_unit_test(test_rules_load_assigned_globals_are_told_where_they_are_assigned),
       cmocka_unit_test(test_rules_load_own_names_are_fine),
