@@ -34,10 +34,11 @@ static const char *next_piece(lua_State *L, void *ctx, size_t *n) {
   struct pieces *text = ctx;
   const char *p = text->p;
   *n = text->left < PIECE ? text->left : PIECE;
+  if (*n == 0) return NULL;
   ump_vm_charge(L, *n);
   text->p += *n;
   text->left -= *n;
-  return *n ? p : NULL;
+  return p;
 }
 
 int ump__load_text(lua_State *L, struct ump_bytes text, const char *chunk_name) {

@@ -46,12 +46,14 @@ uint32_t ump__pickle_string(struct values *v, enum kind kind, size_t at, size_t 
 
 uint8_t *ump__pickle_arena(struct values *v, size_t n) {
   if (!room(v, (void **)&v->arena, &v->cap_arena, v->n_arena + n, 1)) return NULL;
+  if (!v->arena) return NULL; /* nothing was asked for yet, and nothing is now */
   v->n_arena += n;
   return v->arena + v->n_arena - n;
 }
 
 struct ump_bytes ump__pickle_text(const struct values *v, uint32_t node) {
   const struct node *n = &v->nodes[node];
+  if (n->u.s.n == 0) return ump_text("");
   return ump_bytes((n->u.s.own ? v->arena : v->pickle.p) + n->u.s.at, n->u.s.n);
 }
 
