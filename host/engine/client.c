@@ -41,6 +41,7 @@ struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, cons
   if (!c) goto no_client;
   if (ev->has_version && ump__text_is_name(ev->version) && !(c->version = ump__text_copy(e->mem, ev->version)))
     goto no_version;
+  if (ev->channel.n && !(c->channel = ump__text_copy(e->mem, ev->channel))) goto no_channel;
   if (take_slot(e, c)) goto no_slot;
   c->id = ump_uuid_v4(e->rng);
   c->serial = serial_of(e, ev->again);
@@ -51,6 +52,8 @@ struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, cons
   c->window_due = e->now;
   return c;
 no_slot:
+  ump__text_free(e->mem, c->channel);
+no_channel:
   ump__text_free(e->mem, c->version);
 no_version:
   ump_free(e->mem, c, sizeof *c);
@@ -77,6 +80,7 @@ static void client_delete(struct ump_engine *e, struct ump_client *c) {
   release_slot(e, c->slot);
   ump__text_free(e->mem, c->name);
   ump__text_free(e->mem, c->version);
+  ump__text_free(e->mem, c->channel);
   ump_free(e->mem, c, sizeof *c);
 }
 

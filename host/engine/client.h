@@ -20,6 +20,7 @@ struct ump_client {
   char *name;          /* what it is logged in as, NUL-terminated, owned; NULL: nothing. At most 64 bytes of valid UTF-8
                           without control characters */
   char *version;       /* its own word, of the same kind, owned; NULL: it did not say (or said something else) */
+  char *channel;       /* joint: the rulebook's channel that it is in, owned; NULL: its protocol has none */
   bool admitted;       /* connect said yes */
   bool leaving;        /* a kick is under way or the session is gone: nothing is delivered any more */
   struct ump_list all; /* in the engine's list of clients, oldest first */

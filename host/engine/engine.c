@@ -53,6 +53,13 @@ void ump_engine_free(struct ump_engine *e) {
   ump_free(e->mem, e, sizeof *e);
 }
 
+/* What a change of rulebook ends or begins in a protocol comes out as events and output. */
+static void configure(struct ump_engine *e, struct ump__listener *l) {
+  if (!l->ops->configure) return;
+  l->ops->configure(l->self, e->rb ? e->rb->config : ump_bytes(NULL, 0), e->now);
+  l->stirred = true;
+}
+
 int ump_engine_listen(struct ump_engine *e, const struct ump_proto_ops *ops, const struct ump_proto_cfg *cfg,
                       uint32_t attempts, uint32_t *index, ump_time now) {
   struct ump__listener l = {.ops = ops, .attempts = attempts ? attempts : e->limits.attempts};
@@ -66,6 +73,7 @@ int ump_engine_listen(struct ump_engine *e, const struct ump_proto_ops *ops, con
   e->listeners[e->n_listeners] = l;
   e->encodings |= 1u << ops->encoding;
   *index = e->n_listeners++;
+  if (e->rb) configure(e, &e->listeners[*index]);
   return 0;
 }
 
@@ -80,6 +88,7 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
   ump__timers_end_others(e, rb);
   e->rb = rb;
   ump__ticks_set(e, rb ? rb->tick_rate : 0);
+  for (uint32_t i = 0; i < e->n_listeners; i++) configure(e, &e->listeners[i]);
   ump__kicks_run(e); /* asked for by its load() */
 }
 

@@ -34,6 +34,7 @@ struct ump_rulebook {
   const struct ump_rulebook_ops *ops;
   void *self;
   double tick_rate; /* Hz, at most 1000; 0: no ticks. Read when it is put in place */
+  struct ump_bytes config; /* what it declares for protocols, for ops->configure of proto.h; may be empty. Must stay */
 };
 
 #endif

@@ -51,6 +51,7 @@ struct ump_event {
   struct ump_bytes version;   /* the client's own word */
   uint64_t again;             /* not 0: the serial of an earlier session of the same identity whose judged events must
                                  stay known (Neteria: registered again from the same address within the window) */
+  struct ump_bytes channel;   /* joint: the rulebook's channel that was entered; 1-255 bytes without zeros, or empty */
 
   /* JUDGE, LOGIN */
   struct ump_bytes id;        /* the event's id as text, 1-64 bytes; empty: the engine makes a UUID */
@@ -149,6 +150,10 @@ struct ump_proto_ops {
 
   int (*create)(void **self, const struct ump_proto_cfg *cfg, ump_time now); /* 0, UMP_ENOMEM, UMP_EINVAL */
   void (*destroy)(void *self);
+  /* A rulebook was put in place: plain is one map of what it declares for protocols (base/plain.h; { channels = ...,
+   * pymmorpg = ..., root = its folder }), checked when it was loaded; empty: it declares nothing, or there is none.
+   * Borrowed for the call. What a protocol does not find or does not know it passes over. NULL: nothing to declare. */
+  void (*configure)(void *self, struct ump_bytes plain, ump_time now);
 
   /* bytes in: datagrams */
   void (*recv)(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now);

@@ -338,7 +338,7 @@ static void open_engine(struct replay *r, uint64_t ignore_encryption) {
   uint32_t index;
   assert_non_null(r->engine = ump_engine_new(&engine, r->now));
   assert_int_equal(ump_engine_listen(r->engine, &ump_neteria, &cfg, 10, &index, r->now), 0);
-  r->rules = (struct ump_rulebook){&rules, r, 0};
+  r->rules = (struct ump_rulebook){.ops = &rules, .self = r};
   ump_engine_set_rulebook(r->engine, &r->rules, r->now);
 }
 
