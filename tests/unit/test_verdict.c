@@ -220,7 +220,7 @@ static void test_verdict_uses_all_of_its_memory_before_it_refuses(void **state) 
 static void test_verdict_knows_its_guests_after_their_home_was_split(void **state) {
   (void)state;
   enum { N = 4000 };
-  for (unsigned begin = 500; begin < N - 200; begin += 50) {
+  for (unsigned begin = 500; begin < N - 200; begin += 100) {
     struct window w;
     static bool taken[N];
     window_init(&w, MIB);
@@ -253,7 +253,7 @@ static void test_verdict_does_not_unite_what_would_soon_be_split(void **state) {
 /* Against a plain array that remembers everything: thousands of events, some seen again, time going on, tidying
  * between. */
 static void agrees_with_a_simple_model(uint64_t seed, size_t max_bytes, unsigned n_ids, unsigned step_ms) {
-  enum { IDS = 50000, STEPS = 200000 };
+  enum { IDS = 50000, STEPS = 100000 };
   static ump_time seen[IDS];
   static unsigned char verdict[IDS];
   struct window w;
@@ -264,7 +264,7 @@ static void agrees_with_a_simple_model(uint64_t seed, size_t max_bytes, unsigned
   memset(seen, 0, sizeof seen);
   for (int step = 0; step < STEPS; step++) {
     /* Busy and idle times by turns, so that segments are split and united again and again. */
-    now += (ump_time)ump_rng_below(&r.rng, step / 20000 % 2 ? 10 * step_ms : step_ms) * UMP_MS;
+    now += (ump_time)ump_rng_below(&r.rng, step / 10000 % 2 ? 10 * step_ms : step_ms) * UMP_MS;
     unsigned i = (unsigned)ump_rng_below(&r.rng, n_ids);
     uint64_t key = nth_key(&w, i);
     struct ump_answer a;
