@@ -123,6 +123,25 @@ static void test_neteria_repeats_stay_within_the_credit(void **state) {
   nt_close(&w);
 }
 
+/* A refusal goes to the session's own address: it is paid from the same three bytes as everything else. */
+static void test_neteria_refused_encryption_is_within_the_credit(void **state) {
+  static const char wish[] = "{\"method\": \"REGISTER\", \"cuuid\": \"" A "\", \"encryption\": [1, 1]}";
+  struct nt_world w;
+  size_t in = 71;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  for (int i = 0; i < 20; i++) {
+    nt_in(&w, a, wish);
+    in += sizeof wish - 1;
+    nt_notify(&w, s, "\"as much as there is room for\"");
+  }
+  nt_pass(&w, 29 * UMP_S);
+  assert_true(bytes_out(&w) <= 3 * in);
+  assert_int_equal(3 * in - bytes_out(&w), ump_neteria_credit(w.proto, s) + 20 * (sizeof wish - 1 - 67));
+  nt_close(&w);
+}
+
 static void test_neteria_answers_to_strangers_are_not_longer_than_their_requests(void **state) {
   static const char *const requests[] = {
       "{\"method\":\"OHAI\"}", "{\"method\":\"OHAI\",\"cuuid\":\"................................................\"}",
@@ -177,6 +196,7 @@ int main(void) {
       cmocka_unit_test(test_neteria_a_small_first_notify_needs_no_probe),
       cmocka_unit_test(test_neteria_events_of_the_client_pay_for_more),
       cmocka_unit_test(test_neteria_repeats_stay_within_the_credit),
+      cmocka_unit_test(test_neteria_refused_encryption_is_within_the_credit),
       cmocka_unit_test(test_neteria_answers_to_strangers_are_not_longer_than_their_requests),
       cmocka_unit_test(test_neteria_replies_to_a_flood_are_lost_when_the_socket_does_not_take_them),
   };

@@ -47,7 +47,10 @@ static void on_register(struct ump_neteria *n, const struct nt_request *r) {
 
 static void on_register_again(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   ump__nt_heard(n, s, r);
-  if (refuses_encryption(n, r)) return;
+  if (refuses_encryption(n, r)) {
+    s->credit -= (int64_t)r->n; /* the refusal is part of what these bytes have earned */
+    return;
+  }
   nt_count(n, NT_registered_again);
   ump__nt_ok_register(n, s);
 }
