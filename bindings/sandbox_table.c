@@ -102,14 +102,14 @@ static int table_concat(lua_State *L) {
   if (i <= last) begin_work(L, "concat", i, last);
   luaL_Buffer out;
   luaL_buffinit(L, &out);
-  for (bool more = i <= last; more; i++) {
+  for (bool more = i <= last; more;) {
     ump__budget_check(L);
     lua_geti(L, 1, i);
     if (!lua_isstring(L, -1))
       luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
     luaL_addvalue(&out);
-    more = i < last;
-    if (more) luaL_addlstring(&out, sep, sep_n);
+    more = i < last; /* the last may be math.maxinteger, which has no next */
+    if (more) luaL_addlstring(&out, sep, sep_n), i++;
   }
   luaL_pushresult(&out);
   return 1;
