@@ -28,6 +28,7 @@ static const char *check_outs(const struct ump_neteria *n, const struct nt_sessi
   if (verdicts != s->n_verdicts || verdicts > NT_VERDICTS) return "n_verdicts is wrong";
   if (in_flight != s->in_flight || in_flight > NT_IN_FLIGHT) return "in_flight is wrong";
   if (queued != s->n_queued || queued != length(&s->queue)) return "n_queued is wrong";
+  if (in_flight + queued > NT_IN_FLIGHT + NT_QUEUE) return "more notifies wait than there is room for";
   if (!nt_trusted(s) && s->credit < 0) return "an unproven address was sent too much";
   (void)n;
   return NULL;
