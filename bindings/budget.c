@@ -105,7 +105,10 @@ int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results) {
 void ump__budget_count(struct ump_vm *vm) {
   vm->used = 0;
   vm->allowed = vm->cfg.instructions;
-  if (vm->hard != vm->cfg.hard) vm->allowed = (uint64_t)((double)vm->allowed * ((double)vm->hard / (double)vm->cfg.hard));
+  if (vm->hard != vm->cfg.hard) {
+    double share = (double)vm->allowed * ((double)vm->hard / (double)vm->cfg.hard);
+    vm->allowed = share < 1e18 ? (uint64_t)share : (uint64_t)1e18; /* a number of them that no call lives to see */
+  }
   lua_sethook(vm->L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
 }
 

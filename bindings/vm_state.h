@@ -1,4 +1,4 @@
-/* What the files that make up a VM share: vm.c, alloc.c, budget.c, watchdog.c, require.c and sandbox_*.c. Nobody else. */
+/* What the files that make up a VM share: vm.c, alloc.c, budget.c, watchdog.c, require.c, sandbox_*.c, and their tests. */
 #ifndef UMP_BINDINGS_VM_STATE_H
 #define UMP_BINDINGS_VM_STATE_H
 

@@ -1,4 +1,5 @@
-/* What the tests of the sandboxed VM share: a VM with a log that remembers and clocks that stand still, and running text in it. */
+/* What the tests of the sandboxed VM share: a VM with a log that remembers and clocks that stand still, and running
+ * text in it. */
 #ifndef VM_TESTING_H
 #define VM_TESTING_H
 
@@ -7,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include <lauxlib.h>
 
@@ -21,8 +24,12 @@ struct vm_test {
   struct ump_vm_cfg cfg;
 };
 
-static inline ump_time vm_test_now(void *ctx) { return ((struct vm_test *)ctx)->now; }
-static inline int64_t vm_test_wall(void *ctx) { return ((struct vm_test *)ctx)->wall; }
+static inline ump_time vm_test_now(void *ctx) {
+  return ((struct vm_test *)ctx)->now;
+}
+static inline int64_t vm_test_wall(void *ctx) {
+  return ((struct vm_test *)ctx)->wall;
+}
 
 static inline void vm_test_init(struct vm_test *t) {
   memset(t, 0, sizeof *t);
@@ -39,7 +46,9 @@ static inline void vm_test_open(struct vm_test *t) {
   if (!t->vm) fail_msg("%s", error);
 }
 
-static inline void vm_test_close(struct vm_test *t) { ump_vm_free(t->vm), t->vm = NULL; }
+static inline void vm_test_close(struct vm_test *t) {
+  ump_vm_free(t->vm), t->vm = NULL;
+}
 
 struct vm_test_text {
   const char *text;
@@ -66,9 +75,27 @@ static inline int vm_test_run_for(struct vm_test *t, const char *text, ump_time 
   if (out) snprintf(out, out_cap, "%s", run.result);
   return status;
 }
-static inline int vm_test_run(struct vm_test *t, const char *text) { return vm_test_run_for(t, text, 0, NULL, 0); }
+static inline int vm_test_run(struct vm_test *t, const char *text) {
+  return vm_test_run_for(t, text, 0, NULL, 0);
+}
 
-static inline const char *vm_test_error(struct vm_test *t) { return (const char *)ump_vm_error(t->vm).p; }
+static inline const char *vm_test_error(struct vm_test *t) {
+  return (const char *)ump_vm_error(t->vm).p;
+}
+
+/* ---- time: of this machine's, and never more of it than a test says ---- */
+
+static inline ump_time vm_test_cpu(void) { /* of this thread */
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
+}
+
+/* What hangs ends the program after a minute of computing, which no load of the machine makes shorter. */
+static inline void vm_test_guard(bool on) {
+  struct itimerval t = {.it_value = {.tv_sec = on ? 60 : 0}};
+  assert_int_equal(setitimer(ITIMER_PROF, &t, NULL), 0);
+}
 
 /* The text must run and give this result. */
 static inline void vm_test_gives(struct vm_test *t, const char *text, const char *result) {
