@@ -9,6 +9,14 @@
 
 enum { REP_MAX = 1 << 20 }; /* bytes that string.rep may make */
 
+/* total bytes of the first `unit` of them over and over: what is there is copied behind itself, each time twice as much. */
+static void repeat(char *p, size_t unit, size_t total) {
+  for (size_t done = unit, n; done < total; done += n) {
+    n = done < total - done ? done : total - done;
+    memcpy(p + done, p, n);
+  }
+}
+
 /* rep(s, n [, sep]) */
 static int string_rep(lua_State *L) {
   size_t s_n, sep_n;
@@ -25,10 +33,9 @@ static int string_rep(lua_State *L) {
   size_t total = (size_t)n * unit - sep_n;
   luaL_Buffer out;
   char *p = luaL_buffinitsize(L, &out, total);
-  for (lua_Integer i = 0; i < n; i++) {
-    memcpy(p, s, s_n), p += s_n;
-    if (i + 1 < n) memcpy(p, sep, sep_n), p += sep_n;
-  }
+  memcpy(p, s, s_n);
+  if (n > 1) memcpy(p + s_n, sep, sep_n);
+  repeat(p, unit, total);
   luaL_pushresultsize(&out, total);
   ump_vm_charge(L, total / 64);
   return 1;
