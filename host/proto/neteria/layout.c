@@ -44,9 +44,9 @@ static inline bool id36(struct cursor *c, struct ump_bytes *out) {
   return true;
 }
 
-/* `, "timestamp": "2014-11-09 00:06:37.011000", "retry": 0`; without a fraction when that is 0. */
+/* `, "timestamp": "2014-11-09 00:06:37.011000", "retry": 0`; without a fraction when that is 0: 48 bytes, behind one at least. */
 static bool times(struct cursor *c) {
-  if (c->end - c->p < 60 || c->end[-1] < '0' || c->end[-1] > '9') return false;
+  if (c->end - c->p < 49 || c->end[-1] < '0' || c->end[-1] > '9') return false;
   c->end--;
   if (!ENDS(c, "\", \"retry\": ")) return false;
   size_t n = c->end[-7] == '.' ? 26 : 19;
