@@ -38,6 +38,8 @@ struct ump_book {
   int timers;                  /* reference of a table: timer id -> function or coroutine */
   int threads;                 /* reference of a table with weak keys: coroutine -> id of the timer that wakes it */
   int event_class;             /* reference of the metatable of events */
+  /* A VM has one copy of a short string, so the fields that rules read most are told by their address. */
+  const char *name_key, *data_key;
   int host;                    /* reference of the table that require "umpire" gives */
 
   struct ump_seat *seats;      /* by slot */
@@ -63,6 +65,8 @@ int ump__book_call(struct ump_book *b, const char *what, lua_CFunction fn, void 
 /* Pushes a handler's function; false: the rulebook has none, and nothing is pushed. */
 bool ump__book_push_handler(lua_State *L, const struct ump_book *b, enum ump_handler h);
 struct ump_book *ump__book_at(lua_State *L); /* the book that a state belongs to */
+/* The VM's one copy of a name of at most 40 bytes, kept until the VM is closed. */
+const char *ump__book_intern(lua_State *L, const char *name);
 ump_time ump__book_now(const struct ump_book *b);
 
 /* ---- client_lua.c ---- */

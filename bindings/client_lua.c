@@ -103,6 +103,7 @@ static int unknown_field(lua_State *L, const char *key) {
 static int client_index(lua_State *L) {
   struct box *box = lua_touserdata(L, 1);
   const char *key = lua_tostring(L, 2);
+  if (box->client && key == box->book->data_key) return push_data(L, box);
   if (!key) return luaL_error(L, "a client has no field of type %s", luaL_typename(L, 2));
   if (strcmp(key, "gone") == 0) return lua_pushboolean(L, !box->client), 1;
   struct ump_client *c = box->client;

@@ -120,9 +120,18 @@ static bool ask(lua_State *L, struct judging *j) {
   return false;
 }
 
+/* Where nobody judges, one player still may not change another (hardening T7). */
+static bool by_default(struct judging *j) {
+  static const char why[] = "this is another player's, and the rulebook has no legal handler that allows it";
+  if (!j->ev->touches_other) return true;
+  j->out->verdict = UMP_ILLEGAL;
+  keep_reason(j->b, why, sizeof why - 1);
+  return false;
+}
+
 static bool ask_all(lua_State *L, struct judging *j) {
   struct ump_book *b = j->b;
-  if (!ump__book_push_handler(L, b, UMP_H_LEGAL)) return true;
+  if (!ump__book_push_handler(L, b, UMP_H_LEGAL)) return by_default(j);
   if (!b->n_legal) return ask(L, j);
   for (uint32_t i = 1; i <= b->n_legal; i++) { /* FUNCTION holds the list; each item takes its place in turn */
     ump__book_push_handler(L, b, UMP_H_LEGAL);
@@ -194,6 +203,7 @@ struct visit {
   struct ump_book *b;
   struct ump_client *c;
   struct ump_bytes text, secret; /* disconnect: the reason; login: name and password */
+  bool create;                   /* login: make the account */
   bool yes;
 };
 
@@ -253,15 +263,16 @@ static int login_body(lua_State *L) {
   push_text(L, v->text);
   push_text(L, v->secret);
   ump__client_push(L, v->b, v->c);
-  lua_call(L, 3, 2);
+  lua_pushboolean(L, v->create);
+  lua_call(L, 4, 2);
   v->yes = answered(L, v->b, 2, "login", false);
   return 0;
 }
 
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
+static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
                     struct ump_bytes *why) {
   struct ump_book *b = self;
-  struct visit v = {.b = b, .c = c, .text = name, .secret = password};
+  struct visit v = {.b = b, .c = c, .text = name, .secret = password, .create = create};
   b->n_reason = 0;
   if (b->handlers[UMP_H_LOGIN] == LUA_NOREF) return UMP_ENOSUPPORT;
   int err = ump__book_call(b, "login", login_body, &v);
@@ -351,8 +362,16 @@ struct ump_book *ump__book_at(lua_State *L) {
   return b;
 }
 
+const char *ump__book_intern(lua_State *L, const char *name) {
+  const char *copy = lua_pushstring(L, name);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  return copy;
+}
+
 static int open_body(lua_State *L) {
   struct ump_book *b = lua_touserdata(L, 1);
+  b->name_key = ump__book_intern(L, "name");
+  b->data_key = ump__book_intern(L, "data");
   lua_pushlightuserdata(L, b);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &book_key);
   ump_value_open(L);

@@ -1,5 +1,6 @@
-/* SipHash-2-4 (Aumasson and Bernstein), keyed, so that strangers cannot choose colliding keys.
- * Own code because base depends on the C library alone; 64 and 128 bit results. */
+/* SipHash-1-3 (Aumasson and Bernstein), keyed, so that strangers cannot choose colliding keys. With one round a word and three
+ * at the end: what tables need, as strangers see none of the hashes; Python, Rust and Ruby use the same for theirs. Own code
+ * because base depends on the C library alone. */
 #ifndef UMP_BASE_HASH_H
 #define UMP_BASE_HASH_H
 
@@ -8,11 +9,7 @@
 struct ump_hash_key {
   uint8_t b[16];
 };
-struct ump_hash128 {
-  uint64_t lo, hi;
-};
 
 uint64_t ump_hash64(const struct ump_hash_key *k, struct ump_bytes in);
-struct ump_hash128 ump_hash128(const struct ump_hash_key *k, struct ump_bytes in);
 
 #endif

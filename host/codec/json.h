@@ -64,6 +64,9 @@ int ump_json_members(struct ump_bytes text, struct ump_json_slot *slots, size_t 
 /* The only member of a checked object with n_members == 1. *key is a string value. Always succeeds on such an object. */
 void ump_json_only_member(const struct ump_json_value *object, struct ump_json_value *key, struct ump_json_value *value);
 
+/* The same when the value need not be looked at again: gives its text. It holds what the object holds. */
+struct ump_bytes ump_json_only_text(const struct ump_json_value *object, struct ump_json_value *key);
+
 /* Iterates the members (key, value) of a checked object, or the elements of a checked array (key->type is NONE).
  * Start with it.at == 0. 1: gave one, 0: end. */
 struct ump_json_iter {

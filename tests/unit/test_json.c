@@ -560,6 +560,21 @@ static void test_json_finds_the_members_of_an_event(void **state) {
   assert_bytes(value.raw, "\"up\"");
 }
 
+static void test_json_gives_the_text_of_an_only_member(void **state) {
+  (void)state;
+  static const char *const objects[] = {"{\"a\":1}", " { \"a\" : [ 1 , 2 ] } ", "{\n\"\\u0061\"\t:\r\"}\" }", "{\"\": {}}",
+                                        "{\"a\": \"\\\"\"\n}", "{\"{\":null}", "{\"a\":{\"b\":-1.5e3 } }"};
+  for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+    struct ump_json_value top, key, value, key_again;
+    assert_int_equal(ump_json_check(ump_text(objects[i]), &top, NULL), 0);
+    ump_json_only_member(&top, &key, &value);
+    struct ump_bytes text = ump_json_only_text(&top, &key_again);
+    assert_true(text.p == value.raw.p && text.n == value.raw.n);
+    assert_true(key_again.raw.p == key.raw.p && key_again.raw.n == key.raw.n && key_again.escaped == key.escaped);
+    assert_int_equal(top.holds, value.holds);
+  }
+}
+
 static void test_json_members_in_any_order_and_spelling(void **state) {
   (void)state;
   struct ump_json_slot slots[] = {SLOT("a"), SLOT("bb"), SLOT("a key of more than sixteen bytes"), SLOT("\xc3\xa9"),
@@ -920,6 +935,7 @@ int main(void) {
       cmocka_unit_test(test_json_classifies_floats_as_strtod_rounds_them),
       cmocka_unit_test(test_json_rounds_by_the_last_of_very_many_digits),
       cmocka_unit_test(test_json_finds_the_members_of_an_event),
+      cmocka_unit_test(test_json_gives_the_text_of_an_only_member),
       cmocka_unit_test(test_json_members_in_any_order_and_spelling),
       cmocka_unit_test(test_json_members_wants_an_object),
       cmocka_unit_test(test_json_fills_the_slots_before_a_fault),

@@ -86,16 +86,15 @@ static struct ump_event *pend(struct ump_neteria *n, const struct nt_request *r,
 
 /* design.md, how name and data meet each wire. */
 static void name_and_data(struct ump_neteria *n, const struct nt_request *r, struct ump_event *ev) {
-  struct ump_json_value key, data = r->data;
-  if (data.type == UMP_JSON_STRING) {
-    ev->has_name = true, ev->name = ump__nt_string(n, &data);
+  struct ump_json_value key;
+  if (r->data.type == UMP_JSON_STRING) {
+    ev->has_name = true, ev->name = ump__nt_string(n, &r->data);
     return;
   }
-  if (data.type == UMP_JSON_OBJECT && data.n_members == 1) {
-    ump_json_only_member(&r->data, &key, &data);
-    ev->has_name = true, ev->name = ump__nt_string(n, &key);
-  }
-  ev->has_data = true, ev->data = data.raw, ev->holds = data.holds;
+  ev->has_data = true, ev->data = r->data.raw, ev->holds = r->data.holds;
+  if (r->data.type != UMP_JSON_OBJECT || r->data.n_members != 1) return;
+  ev->data = ump_json_only_text(&r->data, &key);
+  ev->has_name = true, ev->name = ump__nt_string(n, &key);
 }
 
 static void on_event(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
