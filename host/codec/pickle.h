@@ -14,9 +14,14 @@ struct ump_pickle_error {
   size_t offset;   /* of the opcode */
 };
 
-/* Decodes one whole pickle. *out is a new blob of one plain value; the caller drops it. Tuples, sets and lists are arrays (see
- * ump_pickle_kind), bytes and texts strings. 0, UMP_EMALFORMED with *error (may be NULL), UMP_ENOMEM. */
+/* Decodes one whole pickle. *out is a new blob of one plain value; the caller drops it. Lists and sets are arrays, tuples
+ * tuples, bytes and texts strings; a tuple that is a key is the text of its parts ("1, 2"). 0, UMP_EMALFORMED with *error (may be NULL), UMP_ENOMEM. */
 int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out, struct ump_pickle_error *error);
+
+/* The same for a message, which is a list with a text first; anything else is UMP_EMALFORMED. (Plain data tells neither a list
+ * from a set nor a text from bytes any more.) */
+int ump_pickle_decode_message(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out,
+                              struct ump_pickle_error *error);
 
 /* Encodes a plain value as protocol 2 without memo, readable by Python 2 and 3. 0; UMP_ETOOBIG: the writer is full.
  * Strings: ASCII as SHORT_BINSTRING or BINSTRING, other UTF-8 as BINUNICODE, anything else as bytes by the _codecs pattern. */

@@ -385,7 +385,16 @@ static bool step(struct machine *m) {
   }
 }
 
-int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out, struct ump_pickle_error *error) {
+static bool is_message(struct machine *m) {
+  const struct node *root = &m->v.nodes[m->stack[0]];
+  if (root->kind != K_LIST) return fail(m, "a message is a list");
+  if (!root->count || m->v.nodes[m->v.edges[root->first].node].kind != K_TEXT)
+    return fail(m, "a message begins with a text, its command");
+  return true;
+}
+
+static int decode(const struct ump_mem *mem, struct ump_bytes pickle, bool message, struct ump_blob **out,
+                  struct ump_pickle_error *error) {
   struct machine m = {.in = ump_reader(pickle), .start = pickle.p};
   m.v = (struct values){.mem = mem, .pickle = pickle, .max_bytes = ((size_t)1 << 20) + 4 * pickle.n};
   const uint8_t *at = pickle.p;
@@ -394,6 +403,7 @@ int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct
     if (!ump_reader_left(&m.in)) fail(&m, "cut");
     else if (step(&m) && m.in.bad) fail(&m, "cut");
   }
+  if (!m.v.why && message) is_message(&m);
   int err = m.v.no_memory ? UMP_ENOMEM : m.v.why ? UMP_EMALFORMED : ump__pickle_write(&m.v, m.stack[0], out);
   if (error && m.v.why) *error = (struct ump_pickle_error){m.v.why, (size_t)(at - pickle.p)};
   ump_free(mem, m.stack, m.cap_stack * sizeof *m.stack);
@@ -401,4 +411,13 @@ int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct
   ump_free(mem, m.memo, m.cap_memo * sizeof *m.memo);
   ump__pickle_values_deinit(&m.v);
   return err;
+}
+
+int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out, struct ump_pickle_error *error) {
+  return decode(mem, pickle, false, out, error);
+}
+
+int ump_pickle_decode_message(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out,
+                              struct ump_pickle_error *error) {
+  return decode(mem, pickle, true, out, error);
 }

@@ -32,7 +32,8 @@ uint32_t ump__pickle_node(struct values *v, enum kind kind) {
   if (v->n_nodes > PICKLE_NODES) return fail(v, "too many values");
   if (!room(v, (void **)&v->nodes, &v->cap_nodes, v->n_nodes + 1, sizeof *v->nodes)) return 0;
   bool container = kind >= K_LIST && kind <= K_SET;
-  v->nodes[v->n_nodes] = (struct node){.kind = (uint8_t)kind, .depth = container, .weight = 1, .bytes = 9};
+  bool key = kind <= K_BYTES || kind == K_TUPLE;
+  v->nodes[v->n_nodes] = (struct node){.kind = (uint8_t)kind, .depth = container, .key = key, .weight = 1, .bytes = 9};
   return (uint32_t)v->n_nodes++;
 }
 
@@ -45,6 +46,10 @@ uint32_t ump__pickle_string(struct values *v, enum kind kind, size_t at, size_t 
 }
 
 uint8_t *ump__pickle_arena(struct values *v, size_t n) {
+  if (v->n_arena + n > 4 * v->pickle.n + 1024) {
+    fail(v, "too large when decoded");
+    return NULL;
+  }
   if (!room(v, (void **)&v->arena, &v->cap_arena, v->n_arena + n, 1)) return NULL;
   if (!v->arena) return NULL; /* nothing was asked for yet, and nothing is now */
   v->n_arena += n;
@@ -60,13 +65,11 @@ struct ump_bytes ump__pickle_text(const struct values *v, uint32_t node) {
 bool ump__pickle_is_key(const struct values *v, uint32_t node) {
   const struct node *n = &v->nodes[node];
   if (n->kind == K_FLOAT) return n->u.f == n->u.f;
-  if (n->kind != K_TUPLE) return n->kind <= K_BYTES;
-  for (uint32_t e = n->first; e; e = v->edges[e].next) /* bounded: depth 32 and 10 000 values */
-    if (!ump__pickle_is_key(v, v->edges[e].node)) return false;
-  return true;
+  return n->key;
 }
 
 bool ump__pickle_add(struct values *v, uint32_t container, uint32_t value) {
+  if (v->n_edges >= PICKLE_EDGES) return fail(v, "too many values");
   if (!room(v, (void **)&v->edges, &v->cap_edges, v->n_edges + 2, sizeof *v->edges)) return false;
   struct node *c = &v->nodes[container], *n = &v->nodes[value];
   if (c->placed) return fail(v, "a finished container grows later");
@@ -76,6 +79,7 @@ bool ump__pickle_add(struct values *v, uint32_t container, uint32_t value) {
   if (c->weight + n->weight > PICKLE_VALUES) return fail(v, "too many values");
   if (c->bytes + n->bytes > v->max_bytes) return fail(v, "too large when written out");
   n->placed = n->kind >= K_LIST;
+  if (!ump__pickle_is_key(v, value)) c->key = false;
   if (c->depth < n->depth + 1) c->depth = (uint8_t)(n->depth + 1);
   c->weight += n->weight, c->bytes += n->bytes, c->count++;
   uint32_t e = (uint32_t)(v->n_edges += 1);

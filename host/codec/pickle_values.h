@@ -13,6 +13,7 @@ enum {
   PICKLE_DEPTH = 32,
   PICKLE_VALUES = 10000,
   PICKLE_NODES = 4 * PICKLE_VALUES, /* a value may need a name, an argument tuple and its texts (REDUCE) on the way */
+  PICKLE_EDGES = PICKLE_NODES,      /* ... and a set its list: a remembered list must not become thousands of sets */
 };
 
 enum kind {
@@ -24,6 +25,7 @@ enum kind {
 struct node {
   uint8_t kind, depth;   /* depth: containers in one another, this one included */
   bool placed;           /* it sits in a container */
+  bool key;              /* may be a dict's key: kept as it grows, since a remembered one may be asked for any number of times */
   uint32_t first, last;  /* edges; 0: none */
   uint32_t count;        /* children; of a dict twice its pairs */
   uint32_t weight;       /* values, itself included */
@@ -58,7 +60,9 @@ void ump__pickle_values_deinit(struct values *v);
 /* A new node of this kind; its index, or 0 with v->why set (index 0 is not used). */
 uint32_t ump__pickle_node(struct values *v, enum kind kind);
 uint32_t ump__pickle_string(struct values *v, enum kind kind, size_t at, size_t n, bool own);
-uint8_t *ump__pickle_arena(struct values *v, size_t n); /* n bytes more; NULL: v->why. Moves the arena */
+/* n bytes more; NULL: v->why. Moves the arena. In all it holds at most some times the pickle: what is remembered once may be
+ * decoded any number of times. */
+uint8_t *ump__pickle_arena(struct values *v, size_t n);
 struct ump_bytes ump__pickle_text(const struct values *v, uint32_t node);
 /* Puts a value at the end of a container. False: v->why. */
 bool ump__pickle_add(struct values *v, uint32_t container, uint32_t value);

@@ -245,6 +245,65 @@ static void test_pickle_refuses_bombs_by_their_weight(void **state) {
   testing_mem_assert_empty(&mem);
 }
 
+/* What is remembered once may be used thousands of times, so work and memory must not be "that many times its size". */
+static void test_pickle_does_not_copy_what_is_remembered_again_and_again(void **state) {
+  (void)state;
+  static uint8_t p[200000];
+  struct testing_mem mem;
+  testing_mem_init(&mem);
+  struct ump_writer w = ump_writer(p, sizeof p); /* a list of 9000 numbers, of which set() makes 30 000 sets */
+  ump_write_text(&w, "c__builtin__\nset\nq");
+  ump_write_u8(&w, 0);
+  ump_write_text(&w, "(");
+  for (int i = 0; i < 9000; i++) ump_write_text(&w, "K"), ump_write_u8(&w, (uint8_t)i);
+  ump_write_text(&w, "l\x85q"), ump_write_u8(&w, 1);
+  for (int i = 0; i < 30000; i++) ump_write_bytes(&w, ump_bytes("h\0h\1R", 5));
+  assert_string_equal(decode(&mem, ump_written(&w)), "too many values");
+  assert_true(mem.peak < 8 << 20);
+  testing_mem_init(&mem);
+  w = ump_writer(p, sizeof p); /* a text of 60 000 bytes, decoded to bytes as often as it fits */
+  ump_write_text(&w, "c_codecs\nencode\nq"), ump_write_u8(&w, 0);
+  ump_write_text(&w, "X"), ump_write_u32le(&w, 60000);
+  memset(w.p + w.n, 'x', 60000), w.n += 60000;
+  ump_write_text(&w, "X\x06"), ump_write_bytes(&w, ump_bytes("\0\0\0latin1\x86q\1", 12));
+  while (!w.full && w.n < sizeof p - 8) ump_write_bytes(&w, ump_bytes("h\0h\1R", 5));
+  assert_string_equal(decode(&mem, ump_written(&w)), "too large when decoded");
+  assert_true(mem.peak < 8 << 20);
+  testing_mem_assert_empty(&mem);
+  testing_mem_init(&mem);
+  w = ump_writer(p, sizeof p); /* a tuple of 9000 as key of 15 000 dicts: each asks whether it may be one */
+  ump_write_text(&w, "(");
+  for (int i = 0; i < 9000; i++) ump_write_text(&w, "N");
+  ump_write_text(&w, "tq"), ump_write_u8(&w, 1);
+  for (int i = 0; i < 15000; i++) ump_write_bytes(&w, ump_bytes("}h\1Ns", 5));
+  ump_write_text(&w, ".");
+  assert_string_equal(decode(&mem, ump_written(&w)), "it does not end with one value");
+  testing_mem_assert_empty(&mem);
+}
+
+static void test_pickle_message_is_a_list_with_a_text_first(void **state) {
+  (void)state;
+  struct testing_mem mem;
+  testing_mem_init(&mem);
+  static const struct {
+    struct ump_bytes pickle;
+    bool yes;
+  } cases[] = {
+#define CASE(s) {(const uint8_t *)(s), sizeof(s) - 1}
+      {CASE("]U\3vera."), true},     {CASE("]X\3\0\0\0vera."), true}, {CASE("]."), false},  {CASE("]Na."), false},
+      {CASE("]C\3vera."), false},    {CASE("U\3ver\x85."), false},    {CASE("U\3ver."), false}, {CASE("}."), false},
+      {CASE("\x8f(U\3ver\x90."), false}, {CASE("]]a."), false},
+#undef CASE
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct ump_blob *out = NULL;
+    int err = ump_pickle_decode_message(&mem.mem, cases[i].pickle, &out, NULL);
+    assert_int_equal(err, cases[i].yes ? 0 : UMP_EMALFORMED);
+    ump_blob_unref(out);
+  }
+  testing_mem_assert_empty(&mem);
+}
+
 static void test_pickle_survives_every_cut_and_every_failing_allocation(void **state) {
   (void)state;
   static const char whole[] = "\x80\x04\x95\x20\x00\x00\x00\x00\x00\x00\x00]\x94(\x8c\x03set\x94K\x01M\x00\x01\x88G\x3f\xf0\x00\x00\x00\x00\x00\x00"
@@ -273,6 +332,8 @@ int main(void) {
       cmocka_unit_test(test_pickle_refuses_code_and_what_data_does_not_need),
       cmocka_unit_test(test_pickle_memory_follows_bytes_not_numbers),
       cmocka_unit_test(test_pickle_refuses_bombs_by_their_weight),
+      cmocka_unit_test(test_pickle_does_not_copy_what_is_remembered_again_and_again),
+      cmocka_unit_test(test_pickle_message_is_a_list_with_a_text_first),
       cmocka_unit_test(test_pickle_survives_every_cut_and_every_failing_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
