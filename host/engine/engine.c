@@ -1,4 +1,5 @@
 /* The engine's life, its listeners, and driving them. */
+#include "engine/accounts.h"
 #include "engine/inside.h"
 
 /* ---- life ---- */
@@ -31,7 +32,7 @@ struct ump_engine *ump_engine_new(const struct ump_engine_cfg *cfg, ump_time now
   e->limits = with_defaults(cfg->limits);
   e->now = now;
   e->tidy_at = now + UMP_S;
-  ump_list_init(&e->all), ump_list_init(&e->kicks);
+  ump_list_init(&e->all), ump_list_init(&e->kicks), ump_list_init(&e->logins);
   ump_heap_init(&e->timers.heap, e->mem);
   struct ump_hash_key window = fresh_key(e->rng), attempts = fresh_key(e->rng);
   ump__attempts_init(&e->attempts, e->mem, &attempts);
@@ -44,6 +45,7 @@ struct ump_engine *ump_engine_new(const struct ump_engine_cfg *cfg, ump_time now
 void ump_engine_free(struct ump_engine *e) {
   if (!e) return;
   ump__clients_deinit(e);
+  ump__logins_deinit(e);
   ump__timers_deinit(e);
   ump__effects_deinit(e);
   for (uint32_t i = 0; i < e->n_listeners; i++) e->listeners[i].ops->destroy(e->listeners[i].self);
@@ -209,6 +211,15 @@ void ump_engine_sent(struct ump_engine *e, uint32_t listener, uint32_t conn, siz
 unsigned ump_engine_wants(struct ump_engine *e, uint32_t listener, uint32_t conn) {
   struct ump__listener *l = &e->listeners[listener];
   return l->ops->wants(l->self, conn);
+}
+
+void ump_engine_account_answer(struct ump_engine *e, uint64_t ticket, int answer, ump_time now) {
+  assert(e->effects.asking == UMP__AT_ONCE);
+  if (now > e->now) e->now = now;
+  ump__login_answered(e, ticket, answer);
+  for (uint32_t i = 0; i < e->n_listeners; i++) e->listeners[i].stirred = true; /* it may go on with what it held back */
+  settle(e);
+  assert(ump_engine_consistent(e));
 }
 
 ump_time ump_engine_deadline(const struct ump_engine *e) {

@@ -101,6 +101,9 @@ struct ump_engine {
   struct ump__slot *slots;             /* clients by slot */
   uint32_t n_slots, cap_slots, vacant; /* ever in use at once; room; slot + 1 of the first free one, 0: none */
   struct ump_list all, kicks;
+  const struct ump_accounts *accounts; /* NULL: none */
+  struct ump_list logins;              /* that wait for them, oldest first; each kind of session has at most some */
+  uint64_t tickets;                    /* the last one given */
   size_t n_clients; /* admitted and not leaving */
   uint64_t serials; /* the last one given */
 
@@ -158,6 +161,14 @@ void ump__timers_deinit(struct ump_engine *e);
 
 /* ---- judge.c: one event at a time ---- */
 void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event *ev);
+void ump__conclude(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, uint64_t key,
+                   const struct ump_answer *a);
+/* ---- login.c ---- */
+bool ump__login(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, uint64_t key,
+                struct ump_answer *a); /* false: the answer comes later */
+bool ump__login_waits(const struct ump_engine *e, uint64_t key);
+void ump__login_answered(struct ump_engine *e, uint64_t ticket, int answer);
+void ump__logins_deinit(struct ump_engine *e);
 /* ---- session.c: coming and going ---- */
 void ump__connect(struct ump_engine *e, uint32_t listener, const struct ump_event *ev);
 void ump__disconnect(struct ump_engine *e, const struct ump_event *ev);

@@ -7,8 +7,8 @@
 /* Remembers the verdict, if it is one to remember, then does the effects and answers in the order of the wire. ok: the
  * call into the rulebook, if there was one, succeeded. The reason and data of the answer stay valid until the next call
  * into the rulebook; doing the effects makes none (timer_gone lets go of a function and no more). */
-static void conclude(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, uint64_t key,
-                     const struct ump_answer *a) {
+void ump__conclude(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, uint64_t key,
+                   const struct ump_answer *a) {
   UMP__COUNT(e, events);
   e->counts[UMP__legal + a->verdict]++;
   if (ev->once) ump_verdicts_put(e->verdicts, key, a, e->now);
@@ -66,48 +66,6 @@ static void say(struct ump_answer *a, enum ump_verdict verdict, const char *reas
   a->reason = ump_text(reason);
 }
 
-/* name: a copy of ev->user, taken over. The log-in's own effects come after the name, so a rulebook may give another.
- */
-static void ask_login(struct ump_engine *e, const struct ump_event *ev, char *name, struct ump_answer *a) {
-  struct ump_bytes reason = {0};
-  ump__call_begin(e, e->rb);
-  int rc = e->rb->ops->login(e->rb->self, ev->client, ev->user, ev->password, &reason);
-  if (rc > 0) {
-    a->verdict = UMP_LEGAL;
-    ump__client_rename(e, ev->client, name);
-    return;
-  }
-  ump__text_free(e->mem, name);
-  if (rc == 0) {
-    a->verdict = UMP_ILLEGAL;
-    a->reason = ump__reason(reason);
-  } else if (rc == UMP_ENOSUPPORT) {
-    ump__call_rollback(e);
-    say(a, UMP_ILLEGAL, "this server has no accounts");
-  } else {
-    ump__call_end(e, rc);
-    say(a, UMP_INTERNAL, "internal");
-  }
-}
-
-static void login(struct ump_engine *e, struct ump__listener *l, const struct ump_event *ev, struct ump_answer *a) {
-  UMP__COUNT(e, logins);
-  if (!ump__text_is_name(ev->user)) {
-    say(a, UMP_INVALID, "malformed user name");
-    return;
-  }
-  if (!ump__attempts_take(&e->attempts, &ev->client->addr, ev->user, l->attempts, e->now)) {
-    UMP__COUNT(e, logins_over_rate);
-    say(a, UMP_ILLEGAL, "too many attempts, wait a minute");
-    return;
-  }
-  char *name = ump__text_copy(e->mem, ev->user);
-  if (name)
-    ask_login(e, ev, name, a);
-  else
-    say(a, UMP_INTERNAL, "internal");
-}
-
 void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event *ev) {
   struct ump_answer a = {.high = ev->high};
   char made[UMP_UUID_TEXT];
@@ -125,15 +83,16 @@ void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event 
       l->ops->answer(l->self, ev, &a, e->now);
       return;
     }
+    if (ev->type == UMP_EVENT_LOGIN && ump__login_waits(e, key)) return; /* a copy: the answer to the first is on its way */
     if (!remember(e, ev, key)) return;
   }
   if (ev->malformed)
     say(&a, UMP_INVALID, "malformed");
   else if (!e->rb)
     say(&a, UMP_INTERNAL, "no rules");
-  else if (ev->type == UMP_EVENT_LOGIN)
-    login(e, l, ev, &a);
-  else
+  else if (ev->type != UMP_EVENT_LOGIN)
     ask_judge(e, ev, &a);
-  conclude(e, l, ev, key, &a);
+  else if (!ump__login(e, l, ev, key, &a))
+    return; /* later */
+  ump__conclude(e, l, ev, key, &a);
 }

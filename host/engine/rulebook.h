@@ -19,8 +19,10 @@ struct ump_rulebook_ops {
   /* legal, then execute */
   int (*judge)(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out);
   int (*disconnect)(void *self, struct ump_client *c, struct ump_bytes reason);
-  int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
-               struct ump_bytes *reason); /* 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has no login */
+  /* create: the client wants a new account, and to be logged in with it. 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has
+   * no login */
+  int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
+               struct ump_bytes *reason);
   /* dt: 1 / tick_rate; after a stall there is one more, for all that was missed */
   int (*tick)(void *self, ump_time dt);
   int (*timer)(void *self, uint64_t id);

@@ -33,7 +33,8 @@ enum ump_event_type {
   UMP_EVENT_NONE,
   UMP_EVENT_CONNECT,    /* someone wants in: the engine answers with admit() */
   UMP_EVENT_JUDGE,      /* an event to be judged: the engine answers with answer() */
-  UMP_EVENT_LOGIN,      /* name and password: the engine answers with answer() */
+  UMP_EVENT_LOGIN,      /* name and password: the engine answers with answer(), at once or in a later turn. Until then, or
+                           until the session ends, the protocol takes up no further event of it that depends on the answer */
   UMP_EVENT_NAME,       /* the session has taken the name in `user`, as its protocol lets it: no password, no answer */
   UMP_EVENT_LOGOUT,     /* the session goes on, but what it had logged in as is void (a moved address, a logout) */
   UMP_EVENT_DISCONNECT, /* the session is gone; the engine lets go of the client. No answer */
@@ -64,8 +65,10 @@ struct ump_event {
   enum ump_encoding encoding; /* of data */
   unsigned holds;             /* for UMP_JSON: enum ump_json_holds of codec/json.h, else 0 */
   bool malformed;             /* the envelope is sound, the data is not: answered "malformed" without asking the rules */
+  bool touches_other;         /* it names somebody else's thing to be changed: no, unless a rulebook judges (hardening T7) */
   /* LOGIN */
   struct ump_bytes user, password;
+  bool create;                /* make the account and log in, which fails if there is one (wire/pymmorpg, `new`) */
 
   /* DISCONNECT */
   const char *reason;         /* "timed out", "left", ... a constant */
@@ -84,6 +87,7 @@ struct ump_answer {
   enum ump_verdict verdict;
   bool high;               /* the priority of the event when it was first judged */
   bool repeat;             /* this id was judged before: the same answer again, at once, without a timer of its own */
+  bool late;               /* too many attempts to log in: a protocol may answer after a while, to slow guessing down */
   struct ump_bytes reason; /* for people; at most 200 bytes, valid UTF-8; may be empty */
   struct ump_bytes data;   /* execute's return in the protocol's encoding; empty: it returned nothing */
 };

@@ -123,8 +123,9 @@ static int on_judge(void *self, struct ump_client *c, const struct ump_event *ev
   return 0;
 }
 
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, struct ump_bytes *reason) {
-  (void)self, (void)c, (void)reason, (void)name;
+static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
+                    struct ump_bytes *reason) {
+  (void)self, (void)c, (void)create, (void)reason, (void)name;
   return password.n == 6;
 }
 static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reason) {

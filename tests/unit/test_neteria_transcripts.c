@@ -114,8 +114,9 @@ static int on_judge(void *self, struct ump_client *c, const struct ump_event *ev
   return 0;
 }
 
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, struct ump_bytes *reason) {
-  (void)self, (void)c, (void)reason;
+static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
+                    struct ump_bytes *reason) {
+  (void)self, (void)c, (void)create, (void)reason;
   return ump_bytes_equal(name, ump_text("ann")) && ump_bytes_equal(password, ump_text("secret"));
 }
 

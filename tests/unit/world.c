@@ -203,10 +203,10 @@ static int rules_disconnect(void *self, struct ump_client *c, struct ump_bytes r
 }
 
 static int rules_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
-                       struct ump_bytes *reason) {
+                       bool create, struct ump_bytes *reason) {
   struct world *w = self;
   char text[256];
-  (void)password;
+  (void)password, (void)create;
   world_trace(w, "login %c%u %s", letter_of(c), c->session, text_of(name, text));
   int rc = ask(w, "login", c, text, UMP_ENOSUPPORT);
   *reason = w->reason ? ump_text(w->reason) : ump_bytes(NULL, 0);
