@@ -69,13 +69,19 @@ describe("scripts/play", function()
     assert.equal(0, (play "--help"))
     for arguments, complaint in pairs {
       ["--moves x"] = "h j k l", ["--pause soon"] = "number of seconds", ["--speed 9"] = "unknown flag %-%-speed",
-      ["a b"] = "one HOST",
+      ["a b"] = "one HOST", ["localhost:70000"] = "ports are 1 to 65535", ["[::1]:40080"] = "a name or an IPv4 address",
     } do
       local code, text = play(arguments)
       assert.equal(2, code)
       assert.matches(complaint, text)
       assert.matches("usage: ", text)
     end
+  end)
+
+  it("says so when there is no such host", function()
+    local code, text = play "nowhere.invalid --moves l"
+    assert.equal(1, code)
+    assert.matches("there is no host called 'nowhere.invalid'", text, 1, true)
   end)
 
   it("needs a terminal when it is to be played by hand", function()
