@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "stream.h"
 #include "world.h"
 
 #define WORLD "umpire.sim.core.World"
@@ -213,18 +214,81 @@ static int world_wake(lua_State *L) { /* peer, time | nil */
   return addr_result(L, ump_sim_net_wake(&w->net, peer, at < w->now ? w->now : at));
 }
 
+/* ---- streams ---- */
+
+static int world_dial(lua_State *L) { /* peer, listener */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  lua_Integer l = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, l >= 0 && (size_t)l < ump_engine_n_listeners(w->engine), 3, "no such listener");
+  luaL_argcheck(L, ump_engine_listener(w->engine, (uint32_t)l)->transport == UMP_STREAM, 3, "it takes datagrams");
+  luaL_argcheck(L, !ump_sim_stream_dialled(&w->net, peer), 2, "it has dialled before");
+  return addr_result(L, ump_sim_stream_dial(&w->net, peer, (uint32_t)l));
+}
+
+static uint32_t check_stream(lua_State *L, struct ump_sim_world *w) {
+  uint32_t peer = check_peer(L, w, 2);
+  luaL_argcheck(L, ump_sim_stream_dialled(&w->net, peer), 2, "it has not dialled");
+  return peer;
+}
+
+static int world_write(lua_State *L) { /* peer, bytes -> true | false: it is closed on our side */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_stream(L, w);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 3, &n);
+  int err = ump_sim_stream_write(&w->net, peer, UMP_SIM_UP, ump_bytes(bytes, n));
+  if (err == UMP_EFULL) return luaL_error(L, "more than 64 MiB wait to be sent");
+  if (err == UMP_ENOMEM) return luaL_error(L, "out of memory");
+  lua_pushboolean(L, err == 0);
+  return 1;
+}
+
+static int world_shut(lua_State *L) { /* peer: it says no more (FIN) */
+  struct ump_sim_world *w = check(L);
+  ump_sim_stream_shut(&w->net, check_stream(L, w), UMP_SIM_UP);
+  return 0;
+}
+
+static int world_reset(lua_State *L) { /* peer: it resets the connection (RST) */
+  struct ump_sim_world *w = check(L);
+  ump_sim_stream_reset(&w->net, check_stream(L, w), UMP_SIM_UP);
+  return 0;
+}
+
+static int world_pause(lua_State *L) { /* peer, on: it reads nothing */
+  struct ump_sim_world *w = check(L);
+  ump_sim_stream_pause(&w->net, check_stream(L, w), UMP_SIM_DOWN, lua_toboolean(L, 3));
+  return 0;
+}
+
+static int world_silence(lua_State *L) { /* peer, on: nothing arrives, either way */
+  struct ump_sim_world *w = check(L);
+  ump_sim_stream_silence(&w->net, check_stream(L, w), lua_toboolean(L, 3), w->now);
+  return 0;
+}
+
 /* ---- time and weather ---- */
 
-static int world_run(lua_State *L) { /* until -> peer, bytes | peer | nothing */
+static const char *const news[] = {
+    [UMP_SIM_OPENED] = "open", [UMP_SIM_DATA] = "data", [UMP_SIM_END] = "end", [UMP_SIM_RESET] = "reset"};
+
+/* until, quiet -> peer, bytes | peer (its alarm) | nothing. On a stream: peer, bytes or nil, "open" "data" "end" "reset" */
+static int world_run(lua_State *L) {
   struct ump_sim_world *w = check(L);
   struct ump_sim_arrival a;
-  enum ump_sim_stop stop = ump_sim_world_run(w, luaL_checkinteger(L, 2), &a);
+  enum ump_sim_stop stop = ump_sim_world_run(w, luaL_checkinteger(L, 2), lua_toboolean(L, 3), &a);
   if (stop == UMP_SIM_STUCK) return luaL_error(L, "the engine's deadline has passed and it does nothing about it");
   if (stop == UMP_SIM_REACHED) return 0;
   lua_pushinteger(L, a.peer);
   if (a.what == UMP_SIM_WAKE) return 1;
-  lua_pushlstring(L, a.data.n ? (const char *)a.data.p : "", a.data.n);
-  return 2;
+  if (a.news && a.news != UMP_SIM_DATA)
+    lua_pushnil(L);
+  else
+    lua_pushlstring(L, a.data.n ? (const char *)a.data.p : "", a.data.n);
+  if (!a.news) return 2;
+  lua_pushstring(L, news[a.news]);
+  return 3;
 }
 
 static int world_now(lua_State *L) {
@@ -232,7 +296,7 @@ static int world_now(lua_State *L) {
   return 1;
 }
 
-static int world_network(lua_State *L) { /* way (1 up, 2 down), loss, duplicate, reorder, lag, jitter, rate */
+static int world_network(lua_State *L) { /* way (1 up, 2 down), loss, ... as in struct ump_sim_link */
   struct ump_sim_world *w = check(L);
   lua_Integer way = luaL_checkinteger(L, 2);
   luaL_argcheck(L, way == 1 || way == 2, 2, "1 or 2 expected");
@@ -241,7 +305,10 @@ static int world_network(lua_State *L) { /* way (1 up, 2 down), loss, duplicate,
                                                .reorder = luaL_checknumber(L, 5),
                                                .lag = luaL_checkinteger(L, 6),
                                                .jitter = luaL_checkinteger(L, 7),
-                                               .rate = luaL_checknumber(L, 8)};
+                                               .rate = luaL_checknumber(L, 8),
+                                               .cut = luaL_checknumber(L, 9),
+                                               .split = (int32_t)luaL_checkinteger(L, 10),
+                                               .window = (uint32_t)luaL_checkinteger(L, 11)};
   return 0;
 }
 
@@ -308,7 +375,7 @@ static int world_info(lua_State *L) {
   struct ump_sim_world *w = check(L);
   lua_newtable(L);
   set_integer(L, "load", ump_engine_load(w->engine));
-  set_integer(L, "under_way", w->net.under_way);
+  set_integer(L, "under_way", w->net.under_way + ump_sim_stream_due(&w->net));
   set_integer(L, "bytes", w->used.bytes);
   set_integer(L, "peak", w->used.peak);
   set_integer(L, "log_dropped", w->dropped_lines);
@@ -358,7 +425,9 @@ static const luaL_Reg methods[] = {
     {"drop", world_drop},       {"send", world_send},         {"wake", world_wake},
     {"run", world_run},         {"now", world_now},           {"network", world_network},
     {"clients", world_clients}, {"counters", world_counters}, {"info", world_info},
-    {"hash", world_hash},       {"log", world_log},           {NULL, NULL},
+    {"hash", world_hash},       {"log", world_log},           {"dial", world_dial},
+    {"write", world_write},     {"shut", world_shut},         {"reset", world_reset},
+    {"pause", world_pause},     {"silence", world_silence},   {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"new", core_new}, {"open_objects", core_open_objects}, {NULL, NULL}};

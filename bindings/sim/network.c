@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "inside.h"
 
 /* A throttled link holds what it cannot pass on for so long, as a router's buffer does; the rest is dropped at its end.
  */
@@ -12,18 +13,11 @@
 
 const char *const ump_sim_count_names[UMP_SIM_COUNTS] = {
     "network.sent",      "network.delivered", "network.lost",        "network.doubled",
-    "network.reordered", "network.crowded",   "network.unreachable", "network.bytes",
+    "network.reordered", "network.crowded",   "network.unreachable", "network.bytes", "network.cut",
 };
 
-enum kind { DATAGRAM, ALARM };
-
-struct due { /* what the heap holds */
-  struct ump_heap_node node;
-  enum kind kind;
-};
-
-struct ump_sim_datagram {
-  struct due due;
+struct datagram {
+  struct ump__sim_due due;
   enum ump_sim_way way;
   uint32_t peer, listener;
   struct ump_addr from; /* UP: the sender; DOWN: where it goes */
@@ -31,35 +25,29 @@ struct ump_sim_datagram {
   uint8_t p[];
 };
 
-struct ump_sim_peer {
-  struct due alarm;
-  uint32_t number;
-  bool gone;
-  struct ump_addr addr;
-  struct lane {    /* this peer's share of a link */
-    ump_time busy; /* until then earlier datagrams occupy it */
-    ump_time last; /* the last orderly arrival */
-  } lane[2];
-};
-
 void ump_sim_net_init(struct ump_sim_net *n, const struct ump_mem *mem, uint64_t seed) {
   *n = (struct ump_sim_net){.mem = mem};
   ump_rng_seed(&n->rng, seed);
   ump_heap_init(&n->heap, mem);
+  ump_list_init(&n->stirred), ump_list_init(&n->writable);
 }
 
-static void free_datagram(struct ump_sim_net *n, struct ump_sim_datagram *d) {
-  if (d) ump_free(n->mem, d, sizeof *d + d->n);
+static void free_due(struct ump_sim_net *n, struct ump__sim_due *due) {
+  struct datagram *d = (struct datagram *)due;
+  if (due && due->kind == UMP__DATAGRAM) ump_free(n->mem, d, sizeof *d + d->n);
+  if (due && due->kind == UMP__PIECE) ump__sim_piece_free(n, due);
 }
 
 void ump_sim_net_deinit(struct ump_sim_net *n) {
   struct ump_heap_node *node;
   while ((node = ump_heap_pop_due(&n->heap, UMP_NEVER))) {
-    struct due *due = (struct due *)node;
-    if (due->kind == DATAGRAM) free_datagram(n, (struct ump_sim_datagram *)due);
+    free_due(n, (struct ump__sim_due *)node);
   }
-  free_datagram(n, n->current);
-  for (size_t i = 0; i < n->n_peers; i++) ump_free(n->mem, n->peers[i], sizeof *n->peers[i]);
+  free_due(n, n->current);
+  for (size_t i = 0; i < n->n_peers; i++) {
+    ump__sim_stream_free(n, n->peers[i]);
+    ump_free(n->mem, n->peers[i], sizeof *n->peers[i]);
+  }
   ump_free(n->mem, n->peers, n->cap_peers * sizeof *n->peers);
   ump_heap_deinit(&n->heap);
 }
@@ -82,6 +70,10 @@ static void note(struct ump_sim_net *n, unsigned what, uint32_t peer, uint64_t d
   struct ump_hash_key key = {{0}};
   memcpy(key.b, &n->trace, sizeof n->trace);
   n->trace = ump_hash64(&key, ump_bytes(words, sizeof words));
+}
+
+void ump__sim_note(struct ump_sim_net *n, unsigned what, uint32_t peer, struct ump_bytes data, ump_time now) {
+  note(n, what, peer, bag_of(data), now);
 }
 
 /* ---- peers ---- */
@@ -111,7 +103,7 @@ int ump_sim_net_peer(struct ump_sim_net *n, const struct ump_addr *addr, uint32_
   if (n->n_peers == n->cap_peers && grow(n) != 0) return UMP_ENOMEM;
   struct ump_sim_peer *p = ump_zalloc(n->mem, sizeof *p);
   if (!p) return UMP_ENOMEM;
-  p->alarm.kind = ALARM, p->addr = *addr, p->number = *peer = (uint32_t)n->n_peers;
+  p->alarm.kind = UMP__ALARM, p->addr = *addr, p->number = *peer = (uint32_t)n->n_peers;
   n->peers[n->n_peers++] = p;
   return 0;
 }
@@ -125,6 +117,7 @@ int ump_sim_net_move(struct ump_sim_net *n, uint32_t peer, const struct ump_addr
 
 void ump_sim_net_drop(struct ump_sim_net *n, uint32_t peer) {
   n->peers[peer]->gone = true;
+  ump__sim_stream_unplug(n->peers[peer]);
   ump_heap_remove(&n->heap, &n->peers[peer]->alarm.node);
 }
 
@@ -166,19 +159,19 @@ static struct fate draw(struct ump_sim_net *n, const struct ump_sim_link *link) 
   return f;
 }
 
-static ump_time delay_of(const struct ump_sim_link *link, double dice) {
+ump_time ump__sim_delay(const struct ump_sim_link *link, double dice) {
   ump_time t = link->lag - link->jitter + (ump_time)((double)(2 * link->jitter) * dice);
   return t > 0 ? t : 0;
 }
 
-static int put(struct ump_sim_net *n, const struct ump_sim_datagram *head, struct ump_bytes data, ump_time at) {
-  struct ump_sim_datagram *d = ump_alloc(n->mem, sizeof *d + data.n);
+static int put(struct ump_sim_net *n, const struct datagram *head, struct ump_bytes data, ump_time at) {
+  struct datagram *d = ump_alloc(n->mem, sizeof *d + data.n);
   if (!d) return UMP_ENOMEM;
   *d = *head;
   d->n = data.n;
   if (data.n) memcpy(d->p, data.p, data.n);
   if (ump_heap_insert(&n->heap, &d->due.node, at) != 0) {
-    free_datagram(n, d);
+    free_due(n, &d->due);
     return UMP_ENOMEM;
   }
   n->under_way++;
@@ -186,7 +179,7 @@ static int put(struct ump_sim_net *n, const struct ump_sim_datagram *head, struc
 }
 
 /* When the link has passed it on; UMP_NEVER: its buffer is full. */
-static ump_time through(struct lane *lane, const struct ump_sim_link *link, size_t bytes, ump_time now) {
+static ump_time through(struct ump__sim_lane *lane, const struct ump_sim_link *link, size_t bytes, ump_time now) {
   if (link->rate <= 0) return now;
   ump_time start = lane->busy > now ? lane->busy : now;
   if (start - now > BUFFER) return UMP_NEVER;
@@ -194,7 +187,7 @@ static ump_time through(struct lane *lane, const struct ump_sim_link *link, size
   return lane->busy;
 }
 
-static int transmit(struct ump_sim_net *n, struct ump_sim_datagram *head, struct lane *lane, struct ump_bytes data,
+static int transmit(struct ump_sim_net *n, struct datagram *head, struct ump__sim_lane *lane, struct ump_bytes data,
                     ump_time now) {
   const struct ump_sim_link *link = &n->link[head->way];
   struct fate f = draw(n, link);
@@ -204,7 +197,7 @@ static int transmit(struct ump_sim_net *n, struct ump_sim_datagram *head, struct
        bag_of(data), now);
   if (out == UMP_NEVER) return n->counts[UMP_SIM_CROWDED]++, 0;
   if (f.lost) return n->counts[UMP_SIM_LOST]++, 0;
-  ump_time at = out + delay_of(link, f.delay[0]);
+  ump_time at = out + ump__sim_delay(link, f.delay[0]);
   if (f.late) { /* held back, so that later ones overtake it; it does not hold them up in turn */
     n->counts[UMP_SIM_REORDERED]++;
     ump_time most = 2 * (link->lag + link->jitter);
@@ -216,15 +209,15 @@ static int transmit(struct ump_sim_net *n, struct ump_sim_datagram *head, struct
   int err = put(n, head, data, at);
   if (err == 0 && f.doubled) {
     n->counts[UMP_SIM_DOUBLED]++;
-    err = put(n, head, data, at + 1 + delay_of(link, f.delay[1]));
+    err = put(n, head, data, at + 1 + ump__sim_delay(link, f.delay[1]));
   }
   return err;
 }
 
 int ump_sim_net_send_up(struct ump_sim_net *n, uint32_t peer, uint32_t listener, struct ump_bytes data, ump_time now) {
   struct ump_sim_peer *p = n->peers[peer];
-  struct ump_sim_datagram head = {
-      .due.kind = DATAGRAM, .way = UMP_SIM_UP, .peer = peer, .listener = listener, .from = p->addr};
+  struct datagram head = {
+      .due.kind = UMP__DATAGRAM, .way = UMP_SIM_UP, .peer = peer, .listener = listener, .from = p->addr};
   return transmit(n, &head, &p->lane[UMP_SIM_UP], data, now);
 }
 
@@ -235,7 +228,7 @@ int ump_sim_net_send_down(struct ump_sim_net *n, const struct ump_addr *to, stru
     note(n, 0x100, 0, bag_of(data), now);
     return 0;
   }
-  struct ump_sim_datagram head = {.due.kind = DATAGRAM, .way = UMP_SIM_DOWN, .peer = p->number, .from = *to};
+  struct datagram head = {.due.kind = UMP__DATAGRAM, .way = UMP_SIM_DOWN, .peer = p->number, .from = *to};
   return transmit(n, &head, &p->lane[UMP_SIM_DOWN], data, now);
 }
 
@@ -244,9 +237,9 @@ ump_time ump_sim_net_deadline(const struct ump_sim_net *n) {
 }
 
 /* Fills in what arrived; false: it reached nobody. */
-static bool arrive(struct ump_sim_net *n, struct ump_sim_datagram *d, struct ump_sim_arrival *out) {
+static bool arrive(struct ump_sim_net *n, struct datagram *d, struct ump_sim_arrival *out) {
   const struct ump_sim_peer *p = n->peers[d->peer];
-  n->current = d;
+  n->current = &d->due;
   n->under_way--;
   if (d->way == UMP_SIM_DOWN && (p->gone || !ump_addr_equal(&p->addr, &d->from))) {
     n->counts[UMP_SIM_UNREACHABLE]++;
@@ -264,14 +257,15 @@ static bool arrive(struct ump_sim_net *n, struct ump_sim_datagram *d, struct ump
 bool ump_sim_net_next(struct ump_sim_net *n, ump_time now, struct ump_sim_arrival *out) {
   struct ump_heap_node *node;
   while ((node = ump_heap_pop_due(&n->heap, now))) {
-    struct due *due = (struct due *)node;
-    free_datagram(n, n->current);
+    struct ump__sim_due *due = (struct ump__sim_due *)node;
+    free_due(n, n->current);
     n->current = NULL;
-    if (due->kind == ALARM) {
+    if (due->kind == UMP__ALARM) {
       *out = (struct ump_sim_arrival){.what = UMP_SIM_WAKE, .peer = ((struct ump_sim_peer *)due)->number};
       return true;
     }
-    if (arrive(n, (struct ump_sim_datagram *)due, out)) return true;
+    bool news = due->kind == UMP__DATAGRAM ? arrive(n, (struct datagram *)due, out) : ump__sim_stream_due(n, due, out);
+    if (news) return true;
   }
   return false;
 }

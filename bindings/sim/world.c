@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/laneya/laneya.h"
 #include "proto/neteria/neteria.h"
+#include "serve.h"
+#include "stream.h"
 
-static const struct ump_proto_ops *const protocols[] = {&ump_neteria};
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya};
 
 /* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
 #define STUCK_AFTER 100000
@@ -79,6 +82,7 @@ size_t ump_sim_world_deinit(struct ump_sim_world *w) {
     ump_rules_close(w->rules);
     ump_engine_free(w->engine);
     ump_sim_net_deinit(&w->net);
+    ump_sim_serve_deinit(w);
     w->rules = NULL, w->engine = NULL;
   }
   for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);
@@ -175,7 +179,9 @@ int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const stru
   struct ump_option_value common[COMMON], own[MOST_OPTIONS];
   size_t used = 0;
   if (!ops || ops->n_options > MOST_OPTIONS) {
-    snprintf(why, 200, "the simulator does not speak \"%.40s\"; it speaks: neteria", scheme);
+    int at = snprintf(why, 200, "the simulator does not speak \"%.40s\"; it speaks:", scheme);
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+      at += snprintf(why + at, 200 - (size_t)at, " %s", protocols[i]->scheme);
     return UMP_EINVAL;
   }
   if (fill(common_options, COMMON, options, n, common, &used, why) != 0) return UMP_EINVAL;
@@ -200,6 +206,7 @@ int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const stru
 
 void ump_sim_world_flush(struct ump_sim_world *w) {
   for (uint32_t l = 0; l < ump_engine_n_listeners(w->engine); l++) {
+    if (ump_engine_listener(w->engine, l)->transport == UMP_STREAM) continue;
     struct ump_addr to;
     struct ump_writer out = ump_writer(w->out, sizeof w->out);
     while (ump_engine_flush(w->engine, l, &to, &out, w->now) == 1) {
@@ -207,10 +214,14 @@ void ump_sim_world_flush(struct ump_sim_world *w) {
       out = ump_writer(w->out, sizeof w->out);
     }
   }
+  ump_sim_serve_touched(w);
 }
 
-enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, struct ump_sim_arrival *a) {
+enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, bool quiet, struct ump_sim_arrival *a) {
   for (unsigned idle = 0; idle < STUCK_AFTER; idle++) {
+    ump_sim_serve_touched(w); /* a client that reads again makes room */
+    ump_sim_stream_pump(&w->net, w->now);
+    if (quiet && w->net.under_way == 0) return UMP_SIM_REACHED;
     ump_time engine = ump_engine_deadline(w->engine), net = ump_sim_net_deadline(&w->net);
     ump_time next = ump_time_min(engine, net);
     if (next > until) {
@@ -222,7 +233,10 @@ enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, str
       idle = 0;
       if (!ump_sim_net_next(&w->net, w->now, a)) continue;
       if (a->what != UMP_SIM_AT_SERVER) return UMP_SIM_ARRIVED;
-      ump_engine_recv(w->engine, a->listener, &a->from, a->data, w->now);
+      if (a->news)
+        ump_sim_serve_arrival(w, a);
+      else
+        ump_engine_recv(w->engine, a->listener, &a->from, a->data, w->now);
     } else {
       ump_engine_expire(w->engine, w->now);
     }

@@ -32,6 +32,7 @@ struct ump_sim_world {
   struct ump_rules *rules;
   char *library;          /* the rules borrow it for every reload */
   struct ump_sim_net net;
+  uint32_t *conns, cap_conns; /* streams by number: peer + 1; 0: free */
   ump_time now;
   uint8_t out[65536]; /* one datagram on its way out */
 };
@@ -53,9 +54,10 @@ int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const stru
                          uint32_t *index, char why[200]);
 
 enum ump_sim_stop { UMP_SIM_REACHED, UMP_SIM_ARRIVED, UMP_SIM_STUCK };
-/* Lets time pass until something arrives at a peer (*a; also its alarm), or until `until`. STUCK: the engine's deadline
+/* Lets time pass until something arrives at a peer (*a; also its alarm), or until `until`; quiet: or until nothing is under
+ * way. STUCK: the engine's deadline
  * passed and it does nothing about it, which is a bug in it. */
-enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, struct ump_sim_arrival *a);
+enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, bool quiet, struct ump_sim_arrival *a);
 /* What the engine has to send now, for all listeners; after calls that make it speak. */
 void ump_sim_world_flush(struct ump_sim_world *w);
 

@@ -44,11 +44,13 @@ void ump__laneya_free(struct laneya *l, struct conn *c) {
   ump_free(l->mem, c, sizeof *c);
 }
 
-void ump__laneya_time(struct laneya *l, struct conn *c, ump_time now) {
+void ump__laneya_incomplete(struct laneya *l, struct conn *c, ump_time now) {
+  bool waits = ump_buffer_bytes(&c->in).n > 0;
+  if (waits && ump_list_linked(&c->reading) && !c->fresh) return;
+  c->fresh = false;
   c->last = now;
   ump_list_remove(&c->reading);
-  if (c->gone || c->closing) return;
-  if (ump_buffer_bytes(&c->in).n) ump_list_push(&l->reading, &c->reading);
+  if (waits) ump_list_push(&l->reading, &c->reading);
 }
 
 /* ---- names ---- */

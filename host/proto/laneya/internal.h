@@ -73,6 +73,7 @@ struct conn {
   struct answers *answers; /* NULL: none yet */
   struct request request;
   unsigned invalid_in_a_row;
+  bool fresh;        /* bytes came since it was looked at last */
   bool logged_out;   /* the engine is still to be told */
   bool spoken;       /* a complete message has come */
   bool eof, closing; /* closing: what is queued goes out, nothing more is read */
@@ -80,7 +81,7 @@ struct conn {
   bool transport_gone; /* the driver has let go of its number */
   bool aborted;
   const char *gone;  /* why it ended, once it did */
-  ump_time opened, last; /* when it was accepted; when its last byte came */
+  ump_time opened, last; /* when it was accepted; when the last byte of an incomplete message came */
   struct ump_list first, reading, ready, touched;
 };
 
@@ -109,7 +110,8 @@ void ump__laneya_wake(struct laneya *l, struct conn *c); /* next() looks at it *
 void ump__laneya_end(struct laneya *l, struct conn *c, const char *why); /* after what is queued is written */
 void ump__laneya_abort(struct laneya *l, struct conn *c, const char *why);
 void ump__laneya_free(struct laneya *l, struct conn *c);
-void ump__laneya_time(struct laneya *l, struct conn *c, ump_time now); /* which timeouts it stands under now */
+/* All whole messages are taken: the timeout for the rest of one that has begun runs from the last byte. */
+void ump__laneya_incomplete(struct laneya *l, struct conn *c, ump_time now);
 int ump__laneya_bind(struct laneya *l, struct conn *c, struct ump_bytes user); /* 0; UMP_EFULL: another holds the name; UMP_ENOMEM */
 void ump__laneya_unbind(struct laneya *l, struct conn *c);
 

@@ -71,6 +71,7 @@ static int laneya_open(void *self, uint32_t id, const struct ump_addr *from, ump
 }
 
 static void laneya_input(void *self, uint32_t id, struct ump_bytes in, ump_time now) {
+  (void)now;
   struct laneya *l = self;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c || c->gone) return;
@@ -79,7 +80,7 @@ static void laneya_input(void *self, uint32_t id, struct ump_bytes in, ump_time 
     ump__laneya_abort(l, c, "too much unread");
     return;
   }
-  ump__laneya_time(l, c, now);
+  c->fresh = true;
   ump__laneya_wake(l, c);
 }
 
@@ -99,6 +100,7 @@ static void laneya_closed(void *self, uint32_t id, ump_time now) {
   if (!c) return;
   ump__laneya_end(l, c, "connection lost");
   c->transport_gone = true;
+  ump__laneya_wake(l, c); /* also one that had ended before: next() lets it go */
 }
 
 /* ---- events out, answers in ---- */

@@ -9,7 +9,7 @@ enum status ump__laneya_status(enum ump_verdict v) {
 }
 
 struct ump_bytes ump__laneya_message(const struct ump_answer *a) {
-  if (a->reason.n) return a->reason;
+  if (a->reason.n && a->verdict != UMP_INTERNAL) return a->reason;
   if (a->verdict == UMP_INVALID) return ump_text("the request is malformed");
   if (a->verdict == UMP_ILLEGAL) return ump_text("that is against the rules");
   return ump_text("the rules failed; this is not your fault");

@@ -283,7 +283,10 @@ int ump__laneya_next(struct laneya *l, struct conn *c, struct ump_event *ev, ump
     struct ump_bytes payload, in = ump_buffer_bytes(&c->in);
     int err = in.n ? ump_netstring_read(in, PAYLOAD_MAX, &payload, &c->message) : UMP_EAGAIN;
     if (err == UMP_EAGAIN) {
-      if (c->eof) ump__laneya_end(l, c, "left");
+      if (c->eof)
+        ump__laneya_end(l, c, "left");
+      else
+        ump__laneya_incomplete(l, c, now);
       return 0;
     }
     if (err) {
@@ -291,10 +294,8 @@ int ump__laneya_next(struct laneya *l, struct conn *c, struct ump_event *ev, ump
       return 0;
     }
     c->spoken = true;
-    ump_list_remove(&c->first);
-    int got = take(l, c, payload, ev);
-    ump__laneya_time(l, c, now);
-    if (got) return 1;
+    ump_list_remove(&c->first), ump_list_remove(&c->reading);
+    if (take(l, c, payload, ev)) return 1;
   }
   return 0;
 }

@@ -1,5 +1,4 @@
 --- A simulated world: time, weather, clients and what the server says about itself.
-local Client = require "umpire.sim.client"
 
 local World = {}
 local methods = {}
@@ -75,9 +74,9 @@ end
 --- Virtual seconds since the start; the same number as host.now().
 function methods:now() return self.core:now() / NS end
 
-local function handle(self, peer, bytes)
+local function handle(self, peer, bytes, what)
   local client = self.by_peer[peer]
-  if client then client:_arrived(bytes) end
+  if client then client:_arrived(bytes, what) end
 end
 
 -- Lets time pass until done() is true or the time is up; true: done() said so.
@@ -85,9 +84,9 @@ function methods:_run(limit, done)
   local core = self.core
   while true do
     if done and done() then return true end
-    local peer, bytes = core:run(limit)
+    local peer, bytes, what = core:run(limit)
     if not peer then return done and done() or false end
-    handle(self, peer, bytes)
+    handle(self, peer, bytes, what)
   end
 end
 
@@ -105,27 +104,30 @@ end
 
 --- Lets time pass until nothing is under way and no client waits for an answer (at most so many seconds, default 60).
 function methods:settle(seconds)
-  return self:wait_for(function()
-    if self.core:info().under_way > 0 then return false end
-    for _, client in pairs(self.by_peer) do
-      if not client:idle() then return false end
-    end
-    return true
-  end, seconds)
+  local core, limit = self.core, self.core:now() + ns(seconds or 60)
+  while true do
+    local busy, waiting = core:info().under_way > 0, false
+    for _, client in pairs(self.by_peer) do waiting = waiting or not client:idle() end
+    if not busy and not waiting then return true end
+    local peer, bytes, what = core:run(limit, busy) -- busy: what arrives at the server is no news to us, but ends the wait
+    if peer then handle(self, peer, bytes, what) elseif core:now() >= limit then return false end
+  end
 end
 
 -- ---- weather ----
 
-local knobs = { loss = 1, duplicate = 1, reorder = 1, lag = math.huge, jitter = math.huge, rate = math.huge }
+local knobs = { loss = 1, duplicate = 1, reorder = 1, lag = math.huge, jitter = math.huge, rate = math.huge, cut = 1,
+  split = 65536, window = 1 << 30 }
 
 local function check_link(t, where)
   for name, value in pairs(t) do
     local most = knobs[name]
     if not most and (where ~= "" or (name ~= "up" and name ~= "down")) then
-      error(("network: unknown knob '%s'; known: loss, duplicate, reorder (0..1), lag, jitter (s), rate (bytes/s), up, down")
-        :format(tostring(name)), 3)
+      error(("network: unknown knob '%s'; known: loss, duplicate, reorder (0..1), lag, jitter (s), rate (bytes/s), up, down; "
+        .. "of streams: cut (0..1), split (bytes, or \"random\"), window (bytes)"):format(tostring(name)), 3)
     end
-    if most and (type(value) ~= "number" or value < 0 or value > most) then
+    local random = name == "split" and value == "random"
+    if most and not random and (type(value) ~= "number" or value < 0 or value > most) then
       error(("network: %s%s must be a number from 0 to %s, got %s"):format(where, name, most, tostring(value)), 3)
     end
   end
@@ -140,7 +142,9 @@ function methods:network(weather)
     local own = weather[name] or {}
     check_link(own, name .. ".")
     local function knob(key) return own[key] or weather[key] or 0 end
-    self.core:network(way, knob "loss", knob "duplicate", knob "reorder", ns(knob "lag"), ns(knob "jitter"), knob "rate")
+    local split = knob "split"
+    self.core:network(way, knob "loss", knob "duplicate", knob "reorder", ns(knob "lag"), ns(knob "jitter"), knob "rate",
+      knob "cut", split == "random" and -1 or math.floor(split), math.floor(knob "window"))
   end
   return self
 end
@@ -156,8 +160,14 @@ local function address_of(self, text)
 end
 function methods:_address(text) return address_of(self, text) end
 
---- A client that joins, speaking the protocol (default "neteria"); time passes until it is registered or gives up. Always a
--- client: look at client.registered and client.refused. Options: name (for messages), version, cuuid, address
+-- The player of a protocol: umpire.sim.client speaks neteria, umpire.sim.NAME the others.
+local function player_of(protocol)
+  return require("umpire.sim." .. (protocol == "neteria" and "client" or protocol))
+end
+
+--- A client that joins, speaking the protocol (default "neteria"); time passes until it is in or gives up. Always a client.
+-- On streams (umpire.sim.stream and the protocol's own page): look at client.open and client.over.
+-- Neteria: look at client.registered and client.refused. Options: name (for messages), version, cuuid, address
 -- ("10.0.0.7:50007"), priority (of its events: "normal" or "high"), attempts (transmissions before it gives up),
 -- wait = false (do not let time pass).
 function methods:connect(protocol, options)
@@ -168,7 +178,7 @@ function methods:connect(protocol, options)
   end
   local peer = self.core:peer(address_of(self, options.address))
   self.n_clients = self.n_clients + 1
-  local client = Client.new(self, peer, listener, options)
+  local client = player_of(protocol).new(self, peer, listener, options)
   self.by_peer[peer] = client
   client:register(options.wait)
   return client
@@ -181,7 +191,7 @@ function methods:_schemes()
   return table.concat(names, ", ")
 end
 
---- Raw bytes from an address, for what no client would say. Returns a function that gives the answers that came so far.
+--- Datagrams from an address, for what no client would say. Returns a function that gives the answers that came so far.
 function methods:raw(address, listener)
   local peer = self.core:peer(address_of(self, address))
   self.n_clients = self.n_clients + 1
