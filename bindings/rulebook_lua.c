@@ -395,7 +395,7 @@ struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *
   b->mem = mem, b->engine = engine, b->cfg = *cfg;
   b->log = cfg->log ? cfg->log : engine ? ump_engine_log(engine) : NULL;
   for (int h = 0; h < UMP_N_HANDLERS; h++) b->handlers[h] = LUA_NOREF;
-  b->json.scratch = b->kept = b->out = b->listen = ump_buf(mem, 0);
+  b->json.scratch = b->kept = b->out = b->listen = b->config = ump_buf(mem, 0);
   b->json.memory = cfg->memory;
   b->vm = ump_vm_new(cfg, error, error_cap);
   if (b->vm && ump_vm_call_for(b->vm, open_body, b, UMP_S) == 0) return b;
@@ -414,3 +414,4 @@ void ump__book_free(struct ump_book *b) {
   ump_free(b->mem, b->seats, b->n_seats * sizeof *b->seats);
   ump_free(b->mem, b, sizeof *b);
 }
+  ump_buf_free(&b->config);
