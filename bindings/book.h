@@ -55,8 +55,8 @@ struct ump_book {
   int64_t version;
   struct ump_buf listen;       /* URLs, each with its NUL */
   size_t n_listen;
-};
   struct ump_buf config;       /* what it declares for protocols: face.config */
+};
 
 /* ---- rulebook_lua.c ---- */
 struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *engine, char *error, size_t error_cap);
