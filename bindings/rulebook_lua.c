@@ -411,7 +411,7 @@ void ump__book_free(struct ump_book *b) {
   ump_buf_free(&b->kept);
   ump_buf_free(&b->out);
   ump_buf_free(&b->listen);
+  ump_buf_free(&b->config);
   ump_free(b->mem, b->seats, b->n_seats * sizeof *b->seats);
   ump_free(b->mem, b, sizeof *b);
 }
-  ump_buf_free(&b->config);
