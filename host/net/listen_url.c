@@ -29,7 +29,7 @@ static const struct ump_option common[] = {
      .max = 1000000,
      .help = "log-ins a minute per address and per name"},
 };
-enum { N_COMMON = sizeof common / sizeof *common };
+enum { N_COMMON = sizeof common / sizeof *common, PER_ADDRESS = 1 };
 
 struct parse {
   const struct ump_protocols *known;
@@ -71,9 +71,19 @@ static void describe(FILE *out, const struct ump_option *o) {
   wrap(out, text);
 }
 
-static void describe_protocol(FILE *out, const struct ump_proto_ops *ops) {
-  for (size_t i = 0; i < N_COMMON; i++) describe(out, &common[i]);
+static void describe_own(FILE *out, const struct ump_proto_ops *ops) {
+  char number[16];
+  struct ump_option o = common[PER_ADDRESS];
+  snprintf(number, sizeof number, "%u", (unsigned)ops->per_address);
+  o.fallback = number;
+  if (ops->per_address) describe(out, &o);
   for (size_t i = 0; i < ops->n_options; i++) describe(out, &ops->options[i]);
+}
+
+static void describe_protocol(FILE *out, const struct ump_proto_ops *ops) {
+  for (size_t i = 0; i < N_COMMON; i++)
+    if (i != PER_ADDRESS || !ops->per_address) describe(out, &common[i]);
+  describe_own(out, ops);
 }
 
 void ump_listen_help(const struct ump_protocols *known, FILE *out) {
@@ -84,7 +94,7 @@ void ump_listen_help(const struct ump_protocols *known, FILE *out) {
     const struct ump_proto_ops *ops = known->list[k];
     fprintf(out, "\n\nOptions of %s (%s, port %u):", ops->scheme, ops->transport == UMP_DATAGRAM ? "UDP" : "TCP",
             ops->default_port);
-    for (size_t i = 0; i < ops->n_options; i++) describe(out, &ops->options[i]);
+    describe_own(out, ops);
   }
   fputc('\n', out);
 }
@@ -175,6 +185,7 @@ static int take_fallbacks(struct parse *p) {
   assert(ops->n_options <= UMP_LISTEN_OPTIONS);
   p->out->n_values = ops->n_options;
   for (size_t i = 0; i < N_COMMON; i++) *common_place(p->out, i) = (uint32_t)strtoul(common[i].fallback, NULL, 10);
+  if (ops->per_address) p->out->per_address = ops->per_address;
   for (size_t i = 0; i < ops->n_options; i++) {
     const struct ump_option *o = &ops->options[i];
     int err = take_value(p, o, o->fallback ? o->fallback : o->kind == UMP_OPTION_TEXT ? "" : "0", &p->out->values[i]);

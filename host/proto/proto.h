@@ -149,6 +149,7 @@ struct ump_proto_ops {
   uint16_t default_port;
   size_t max_datagram;              /* the driver reads one byte more, so that longer ones are seen as longer */
   bool effects_first;               /* laneya, pymmorpg: what an event caused goes out before its answer; Neteria: after */
+  uint32_t per_address;             /* what that option is when nobody says: its clients' custom; 0: 64 */
   const struct ump_option *options; /* of its own, besides limit, per_address, attempts */
   size_t n_options;
 
