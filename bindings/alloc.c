@@ -8,6 +8,8 @@
  * garbage and asks once more after a refusal; the note counts only if the call fails. */
 static void *refuse(struct ump_vm *vm, const void *p) {
   if (!p && vm->in_call && !vm->refused_where[0]) ump__where(vm->running, vm->refused_where, sizeof vm->refused_where);
+  lua_Debug ar; /* going up the levels looks at no stack, but takes its time: once in a call */
+  if (vm->in_call && !vm->refused) vm->refused_deep = lua_getstack(vm->running, UMP__DEEP, &ar);
   vm->refused = true;
   return NULL;
 }

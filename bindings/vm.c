@@ -53,7 +53,7 @@ static int settle(struct ump_vm *vm, int status) {
   vm->trips += vm->tripped;
   ump__budget_settle(vm);
   vm->trip_where[0] = vm->refused_where[0] = 0;
-  vm->refused = false;
+  vm->refused = vm->refused_deep = false;
   return result;
 }
 
@@ -168,11 +168,11 @@ void ump_vm_free(struct ump_vm *vm) {
 
 /* ---- memory ---- */
 
-/* Some 100 us of small steps. When a cycle has ended, the next begins once a tenth more is in use. */
+/* One of Lua's own steps: a few 100 us, and at the end of marking as long as it takes to free what was made last and is garbage.
+ * When a cycle has ended, the next begins once a tenth more is in use. */
 bool ump_vm_idle_collect(struct ump_vm *vm) {
   if (vm->memory < vm->collected + vm->collected / 10 + (64 << 10)) return false;
-  bool ended = false;
-  for (int i = 0; i < 8 && !ended; i++) ended = lua_gc(vm->L, LUA_GCSTEP, 0);
+  bool ended = lua_gc(vm->L, LUA_GCSTEP, 0);
   if (ended) vm->collected = vm->memory;
   return !ended;
 }

@@ -10,6 +10,7 @@
 #include "bindings/vm_state.h"
 
 enum { MESSAGE_MAX = 2048, FRAMES_TOP = 12, FRAMES_BOTTOM = 8 };
+enum { FRAMES_MAX = 10000 }; /* deeper is not looked: to find a level Lua goes through all above it */
 
 __attribute__((format(printf, 2, 3))) static void put(struct ump_vm *vm, const char *format, ...) {
   va_list args;
@@ -80,14 +81,30 @@ static void put_frame(struct ump_vm *vm, lua_State *L, lua_Debug *ar) {
   if (ar->istailcall) put(vm, " (after tail calls)");
 }
 
+/* How many levels there are, at most FRAMES_MAX + 1. */
+static int count_frames(lua_State *L) {
+  lua_Debug ar;
+  int there = -1, not_there = FRAMES_MAX + 1;
+  if (lua_getstack(L, FRAMES_MAX, &ar)) return FRAMES_MAX + 1;
+  while (not_there - there > 1) {
+    int mid = (there + not_there) / 2;
+    if (lua_getstack(L, mid, &ar)) there = mid;
+    else not_there = mid;
+  }
+  return there + 1;
+}
+
 static void put_frames(struct ump_vm *vm, lua_State *L) {
   lua_Debug ar;
-  int depth = 0;
-  while (lua_getstack(L, depth, &ar)) depth++;
+  int depth = count_frames(L), left_out = depth - FRAMES_TOP - FRAMES_BOTTOM;
   for (int level = 0; level < depth; level++) {
-    if (level == FRAMES_TOP && depth > FRAMES_TOP + FRAMES_BOTTOM) {
-      put(vm, "\n    ... (%d levels left out)", depth - FRAMES_TOP - FRAMES_BOTTOM);
-      level = depth - FRAMES_BOTTOM;
+    if (level == FRAMES_TOP && depth > FRAMES_MAX) {
+      put(vm, "\n    ... (more than %d levels)", FRAMES_MAX);
+      return;
+    }
+    if (level == FRAMES_TOP && left_out > 0) {
+      put(vm, "\n    ... (%d levels left out)", left_out);
+      level += left_out;
     }
     if (lua_getstack(L, level, &ar)) put_frame(vm, L, &ar);
   }
@@ -112,6 +129,7 @@ void ump__vm_describe(struct ump_vm *vm, int code) {
     vm->error_n = 0;
     if (vm->refused_where[0]) put(vm, "%s: ", vm->refused_where);
     put(vm, "the rulebook uses more than %zu MiB of memory, the most it may have", vm->cfg.memory >> 20);
+    if (vm->refused_deep) put(vm, ": here it is over %d calls deep (does a function call itself without end?)", UMP__DEEP);
   } else if (vm->error_n == 0) {
     if (code == UMP_VM_EBUDGET) put_budget(vm);
     else put(vm, "an error in the handling of an error (is the rulebook calling itself without end?)");

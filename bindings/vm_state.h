@@ -14,6 +14,7 @@ enum {
   UMP__FILES_MAX = 1024,      /* files of one rulebook */
   UMP__WORK_MAX = 100000,     /* elements one call of a table function may touch */
   UMP__COUNT_STEP = 1000,     /* instructions between two looks at the count (budget without a watchdog) */
+  UMP__DEEP = 10000,          /* calls in calls: who is that deep has forgotten when to stop */
   UMP__HOST_RESERVE = 256 << 10, /* bytes over the cap that the host's own code may use, so that errors can be told */
 };
 
@@ -55,6 +56,7 @@ struct ump_vm {
   size_t memory_max;
   size_t collected;               /* in use when the last cycle of the collector ended */
   bool refused;                   /* in the call under way */
+  bool refused_deep;              /* the first time, it was UMP__DEEP calls deep */
   char refused_where[UMP__WHERE_CAP];
 
   /* require.c */
