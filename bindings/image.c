@@ -73,7 +73,7 @@ static bool names_read(struct reading *r, DIR *dir, struct names *s) {
     if (s->n + r->entries > ENTRIES) return r->err = UMP_ETOOBIG, false;
     if (!names_add(s, d->d_name)) return fail(r, UMP_ENOMEM, "", "");
   }
-  qsort(s->v, s->n, sizeof *s->v, by_bytes);
+  if (s->n) qsort(s->v, s->n, sizeof *s->v, by_bytes);
   return true;
 }
 
