@@ -20,6 +20,7 @@ void ump__laneya_end(struct laneya *l, struct conn *c, const char *why) {
   ump__laneya_unbind(l, c);
   ump__laneya_wake(l, c);
   ump__laneya_touch(l, c);
+  ump__laneya_moved(l, c);
 }
 
 void ump__laneya_abort(struct laneya *l, struct conn *c, const char *why) {
@@ -33,6 +34,7 @@ void ump__laneya_free(struct laneya *l, struct conn *c) {
   ump__laneya_forget_answers(l, c);
   ump_list_remove(&c->first);
   ump_list_remove(&c->reading);
+  ump_list_remove(&c->stalled);
   ump_list_remove(&c->ready);
   ump_list_remove(&c->touched);
   ump_buffer_deinit(&c->in);
@@ -51,6 +53,21 @@ void ump__laneya_incomplete(struct laneya *l, struct conn *c, ump_time now) {
   c->last = now;
   ump_list_remove(&c->reading);
   if (waits) ump_list_push(&l->reading, &c->reading);
+}
+
+void ump__laneya_moved(struct laneya *l, struct conn *c) {
+  c->moved = l->now;
+  ump_list_remove(&c->stalled);
+  if (c->transport_gone || c->aborted) return;
+  if (c->closing)
+    ump_list_push(&l->leaving, &c->stalled);
+  else if (c->out.n >= UNSENT_MAX)
+    ump_list_push(&l->full, &c->stalled);
+}
+
+void ump__laneya_queued(struct laneya *l, struct conn *c) {
+  ump__laneya_touch(l, c);
+  if (c->out.n >= UNSENT_MAX && !ump_list_linked(&c->stalled)) ump__laneya_moved(l, c);
 }
 
 /* ---- names ---- */

@@ -14,28 +14,32 @@ enum {
   PAYLOAD_MAX = 1 << 20,     /* bytes of one message, each way */
   WHOLE_MAX = PAYLOAD_MAX + 16, /* with its length and comma */
   UNSENT_MAX = 1 << 20,      /* above this we stop reading from it; updates it cannot take end it */
+  UNSENT_FIRST = 64 << 10,   /* the same for updates to one that has not said anything yet */
   BATCH_MAX = 64,            /* actions in one request */
   KEY_MAX = 256,             /* bytes of a request key's JSON token; the real client counts 1, 2, 3 */
+  RESULTS_MAX = PAYLOAD_MAX - 2048, /* of a batch; the rest is for the key, a message and the frame */
   ACTION_MAX = 256,          /* bytes of an action's name */
   USER_MAX = 64,             /* bytes of a user name, as everywhere in the host */
-  ANSWERS_KEPT = 1024,       /* for repeated keys, per connection */
-  ANSWERS_BYTES = 64 * 1024, /* of them; the oldest give way */
+  ANSWERS_KEPT = 1024,        /* for repeated keys, per connection */
+  ANSWERS_BYTES = 256 * 1024, /* of them: what 1024 answers of a game usually take. The oldest texts give way, not their keys */
   INVALID_IN_A_ROW = 16,     /* then the connection is closed */
 };
 #define MESSAGE_TIMEOUT (10 * UMP_S) /* in the middle of a message, without a byte */
 #define FIRST_TIMEOUT (60 * UMP_S)   /* until the first complete message */
+#define FULL_TIMEOUT (60 * UMP_S)    /* with UNSENT_MAX bytes waiting, of which it takes none */
+#define FAREWELL_TIMEOUT (10 * UMP_S) /* for the last words to somebody who takes none of them */
 
 enum status { SUCCESS, INVALID, ILLEGAL, INTERNAL };
 
 enum counter {
   REQUESTS, BATCHES, REPEATED, UPDATES, N_INVALID, N_ILLEGAL, N_INTERNAL, DROPPED_TYPE, BAD_FRAME, TOO_MANY_INVALID,
-  TIMED_OUT, REFUSED_FULL, REFUSED_ADDRESS, SLOW_READER, NO_MEMORY, N_COUNTERS,
+  TIMED_OUT, REFUSED_FULL, REFUSED_ADDRESS, SLOW_READER, FORGOTTEN, NO_MEMORY, N_COUNTERS,
 };
 
 /* An answer that a repeated key gets again. */
 struct kept_answer {
-  uint64_t key; /* keyed hash of the token */
-  struct ump_blob *blob;
+  uint64_t key;          /* keyed hash of the token */
+  struct ump_blob *blob; /* NULL: given up for want of room. The request is not executed again for all that */
   uint16_t next; /* in the chain of its key: 1 + index, 0: none */
 };
 
@@ -45,6 +49,7 @@ struct answers { /* made when the first request is answered */
   uint16_t heads[ANSWER_CHAINS];
   struct kept_answer *ring;
   uint32_t first, n, room;
+  uint32_t lean; /* so many of the oldest have no text any more */
   size_t bytes;
 };
 
@@ -82,7 +87,8 @@ struct conn {
   bool aborted;
   const char *gone;  /* why it ended, once it did */
   ump_time opened, last; /* when it was accepted; when the last byte of an incomplete message came */
-  struct ump_list first, reading, ready, touched;
+  ump_time moved; /* when it came into `stalled`, or took its last byte since */
+  struct ump_list first, reading, stalled, ready, touched;
 };
 
 enum { NAME_BUCKETS = 1024 };
@@ -98,7 +104,9 @@ struct laneya {
   struct conn *names[NAME_BUCKETS];
   struct ump_list ready;             /* connections that may have a message or news for the engine */
   struct ump_list touched;
+  ump_time now;                      /* of the call that is being served */
   struct ump_list reading, first;    /* in the middle of a message; before the first one: each in order of time */
+  struct ump_list full, leaving;     /* UNSENT_MAX waits for it; its last words do: by `stalled`, in order of time */
   uint8_t action[ACTION_MAX];        /* the decoded name in the event that was pulled last */
   uint64_t counts[N_COUNTERS];
 };
@@ -112,6 +120,8 @@ void ump__laneya_abort(struct laneya *l, struct conn *c, const char *why);
 void ump__laneya_free(struct laneya *l, struct conn *c);
 /* All whole messages are taken: the timeout for the rest of one that has begun runs from the last byte. */
 void ump__laneya_incomplete(struct laneya *l, struct conn *c, ump_time now);
+void ump__laneya_queued(struct laneya *l, struct conn *c); /* something was queued for it */
+void ump__laneya_moved(struct laneya *l, struct conn *c);  /* it took some of what was queued */
 int ump__laneya_bind(struct laneya *l, struct conn *c, struct ump_bytes user); /* 0; UMP_EFULL: another holds the name; UMP_ENOMEM */
 void ump__laneya_unbind(struct laneya *l, struct conn *c);
 
@@ -121,7 +131,8 @@ struct ump_blob *ump__laneya_failure(struct laneya *l, struct ump_bytes key, enu
 void ump__laneya_send(struct laneya *l, struct conn *c, struct ump_blob *blob); /* takes the reference; NULL: no memory, ends it */
 int ump__laneya_pack(struct laneya *l, const struct ump_notice *n, struct ump_blob **out);
 void ump__laneya_keep(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob *blob);
-struct ump_blob *ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key); /* borrowed; NULL: not answered yet */
+/* True: this key was answered before; *blob is the answer (borrowed), or NULL when its text was given up. */
+bool ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob **blob);
 void ump__laneya_forget_answers(struct laneya *l, struct conn *c);
 enum status ump__laneya_status(enum ump_verdict v);
 struct ump_bytes ump__laneya_message(const struct ump_answer *a); /* why not, never empty */

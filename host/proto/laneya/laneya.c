@@ -7,15 +7,15 @@ static const char *const COUNTERS[N_COUNTERS] = {
     [N_INVALID] = "invalid", [N_ILLEGAL] = "illegal", [N_INTERNAL] = "internal", [DROPPED_TYPE] = "dropped_other_type",
     [BAD_FRAME] = "bad_frame", [TOO_MANY_INVALID] = "closed_too_many_invalid", [TIMED_OUT] = "closed_timed_out",
     [REFUSED_FULL] = "refused_full", [REFUSED_ADDRESS] = "refused_per_address", [SLOW_READER] = "closed_slow_reader",
-    [NO_MEMORY] = "no_memory",
+    [FORGOTTEN] = "requests_repeated_too_late", [NO_MEMORY] = "no_memory",
 };
 
 /* ---- life ---- */
 
 static int laneya_create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
-  (void)now;
   struct laneya *l = ump_zalloc(cfg->mem, sizeof *l);
   if (!l) return UMP_ENOMEM;
+  l->now = now;
   l->mem = cfg->mem, l->log = cfg->log, l->limit = cfg->limit, l->per_address = cfg->per_address;
   ump_rng_fill(cfg->rng, l->hash_key.b, sizeof l->hash_key.b);
   ump_tally_init(&l->addresses, l->mem, &l->hash_key, l->limit);
@@ -23,6 +23,8 @@ static int laneya_create(void **self, const struct ump_proto_cfg *cfg, ump_time 
   ump_list_init(&l->touched);
   ump_list_init(&l->reading);
   ump_list_init(&l->first);
+  ump_list_init(&l->full);
+  ump_list_init(&l->leaving);
   *self = l;
   return 0;
 }
@@ -51,6 +53,7 @@ static int make_place(struct laneya *l, uint32_t id) {
 
 static int laneya_open(void *self, uint32_t id, const struct ump_addr *from, ump_time now) {
   struct laneya *l = self;
+  l->now = now;
   if (l->n_conns >= l->limit) return l->counts[REFUSED_FULL]++, UMP_EFULL;
   if (make_place(l, id)) return l->counts[NO_MEMORY]++, UMP_ENOMEM;
   int err = ump_tally_add(&l->addresses, from, l->per_address);
@@ -71,8 +74,8 @@ static int laneya_open(void *self, uint32_t id, const struct ump_addr *from, ump
 }
 
 static void laneya_input(void *self, uint32_t id, struct ump_bytes in, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c || c->gone) return;
   if (ump_buffer_append(&c->in, in)) {
@@ -85,8 +88,8 @@ static void laneya_input(void *self, uint32_t id, struct ump_bytes in, ump_time 
 }
 
 static void laneya_eof(void *self, uint32_t id, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
   c->eof = true;
@@ -94,12 +97,13 @@ static void laneya_eof(void *self, uint32_t id, ump_time now) {
 }
 
 static void laneya_closed(void *self, uint32_t id, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
   ump__laneya_end(l, c, "connection lost");
   c->transport_gone = true;
+  ump_list_remove(&c->stalled);
   ump__laneya_wake(l, c); /* also one that had ended before: next() lets it go */
 }
 
@@ -121,6 +125,7 @@ static int news(struct laneya *l, struct conn *c, struct ump_event *ev, ump_time
 
 static int laneya_next(void *self, struct ump_event *ev, ump_time now) {
   struct laneya *l = self;
+  l->now = now;
   while (!ump_list_empty(&l->ready)) {
     struct conn *c = UMP_CONTAINER(l->ready.next, struct conn, ready);
     ump_list_remove(&c->ready);
@@ -134,8 +139,9 @@ static int laneya_next(void *self, struct ump_event *ev, ump_time now) {
 
 static void laneya_admit(void *self, uint32_t id, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
                          ump_time now) {
-  (void)serial, (void)reason, (void)now;
+  (void)serial, (void)reason;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
   c->client = client;
@@ -144,8 +150,8 @@ static void laneya_admit(void *self, uint32_t id, struct ump_client *client, uin
 }
 
 static void laneya_answer(void *self, const struct ump_event *ev, const struct ump_answer *a, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, ev->session);
   if (c && !c->gone) ump__laneya_answer(l, c, a);
 }
@@ -153,29 +159,30 @@ static void laneya_answer(void *self, const struct ump_event *ev, const struct u
 static int laneya_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__laneya_pack(self, n, out); }
 
 static int laneya_notify(void *self, uint32_t id, struct ump_blob *payload, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c || c->gone) return UMP_EGONE;
-  if (c->out.n + payload->n > UNSENT_MAX + PAYLOAD_MAX) {
+  if (c->out.n > (c->spoken ? UNSENT_MAX : UNSENT_FIRST)) {
     l->counts[SLOW_READER]++;
     ump__laneya_abort(l, c, "it does not read what it is sent");
     return UMP_EGONE;
   }
   if (ump_outqueue_share(&c->out, payload, 0, payload->n)) return UMP_ENOMEM;
   l->counts[UPDATES]++;
-  ump__laneya_touch(l, c);
+  ump__laneya_queued(l, c);
   return 0;
 }
 
 static size_t laneya_room(void *self, uint32_t id) {
   struct conn *c = ump__laneya_conn(self, id);
-  return c && !c->gone && c->out.n < UNSENT_MAX ? SIZE_MAX : 0;
+  return c && !c->gone ? SIZE_MAX : 0; /* one that takes no more is closed by the next */
 }
 
 static void laneya_kick(void *self, uint32_t id, struct ump_bytes reason, ump_time now) {
-  (void)reason, (void)now;
+  (void)reason;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
   c->client = NULL;
@@ -203,12 +210,13 @@ static size_t laneya_output(void *self, uint32_t id, struct ump_slice_out *slice
 }
 
 static void laneya_sent(void *self, uint32_t id, size_t n, ump_time now) {
-  (void)now;
   struct laneya *l = self;
+  l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
   bool was_full = c->out.n >= UNSENT_MAX;
   ump_outqueue_consume(&c->out, n);
+  if (ump_list_linked(&c->stalled)) ump__laneya_moved(l, c);
   if (was_full && c->out.n < UNSENT_MAX) {
     ump__laneya_wake(l, c); /* messages that waited for this are looked at again */
     ump__laneya_touch(l, c);
@@ -231,11 +239,27 @@ static ump_time laneya_deadline(const void *self) {
   if (!ump_list_empty(&l->first)) at = UMP_CONTAINER(l->first.next, struct conn, first)->opened + FIRST_TIMEOUT;
   if (!ump_list_empty(&l->reading))
     at = ump_time_min(at, UMP_CONTAINER(l->reading.next, struct conn, reading)->last + MESSAGE_TIMEOUT);
+  if (!ump_list_empty(&l->full))
+    at = ump_time_min(at, UMP_CONTAINER(l->full.next, struct conn, stalled)->moved + FULL_TIMEOUT);
+  if (!ump_list_empty(&l->leaving))
+    at = ump_time_min(at, UMP_CONTAINER(l->leaving.next, struct conn, stalled)->moved + FAREWELL_TIMEOUT);
   return at;
+}
+
+/* Those who take nothing of what waits for them, for so long. */
+static void expire_stalled(struct laneya *l, struct ump_list *list, ump_time timeout) {
+  while (!ump_list_empty(list)) {
+    struct conn *c = UMP_CONTAINER(list->next, struct conn, stalled);
+    if (c->moved + timeout > l->now) break;
+    l->counts[SLOW_READER]++;
+    ump_list_remove(&c->stalled);
+    ump__laneya_abort(l, c, "it does not read what it is sent");
+  }
 }
 
 static void laneya_expire(void *self, ump_time now) {
   struct laneya *l = self;
+  l->now = now;
   while (!ump_list_empty(&l->first)) {
     struct conn *c = UMP_CONTAINER(l->first.next, struct conn, first);
     if (c->opened + FIRST_TIMEOUT > now) break;
@@ -248,6 +272,8 @@ static void laneya_expire(void *self, ump_time now) {
     l->counts[TIMED_OUT]++;
     ump__laneya_end(l, c, "timed out");
   }
+  expire_stalled(l, &l->full, FULL_TIMEOUT);
+  expire_stalled(l, &l->leaving, FAREWELL_TIMEOUT);
 }
 
 /* ---- looking ---- */

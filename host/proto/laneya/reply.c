@@ -56,7 +56,7 @@ void ump__laneya_send(struct laneya *l, struct conn *c, struct ump_blob *blob) {
     l->counts[NO_MEMORY]++;
     ump__laneya_abort(l, c, "out of memory");
   } else {
-    ump__laneya_touch(l, c);
+    ump__laneya_queued(l, c);
   }
   ump_blob_unref(blob);
 }
@@ -68,7 +68,7 @@ static bool clashes(const struct ump_json_value *object) {
   struct ump_json_iter it = {0};
   struct ump_json_value key, value;
   while (ump_json_next(object, &it, &key, &value)) {
-    uint8_t buf[8];
+    uint8_t buf[40]; /* six characters, each as \uXXXX, and quotes */
     struct ump_bytes name = ump_json_string(&key, buf, sizeof buf);
     if (ump_bytes_equal(name, ump_text("action")) || ump_bytes_equal(name, ump_text("self"))) return true;
   }
@@ -102,19 +102,26 @@ static void link_answer(struct answers *a, uint32_t at) {
   *head = (uint16_t)(at + 1);
 }
 
+static void drop_text(struct answers *a, struct kept_answer *k) {
+  if (!k->blob) return;
+  a->bytes -= k->blob->n;
+  ump_blob_unref(k->blob);
+  k->blob = NULL;
+}
+
 static void drop_oldest(struct answers *a) {
   struct kept_answer *k = &a->ring[a->first];
   uint16_t *link = chain_of(a, k->key);
   while (*link != a->first + 1) link = &a->ring[*link - 1].next;
   *link = k->next;
-  a->bytes -= k->blob->n;
-  ump_blob_unref(k->blob);
+  drop_text(a, k);
   a->first = (a->first + 1) % a->room;
   a->n--;
+  if (a->lean) a->lean--;
 }
 
-static bool make_room(struct laneya *l, struct answers *a, size_t bytes) {
-  while (a->n && (a->n == ANSWERS_KEPT || a->bytes + bytes > ANSWERS_BYTES)) drop_oldest(a);
+static bool make_room(struct laneya *l, struct answers *a) {
+  if (a->n == ANSWERS_KEPT) drop_oldest(a);
   if (a->n < a->room) return true;
   uint32_t room = a->room ? a->room * 2 : 16;
   struct kept_answer *ring = ump_alloc(l->mem, room * sizeof *ring);
@@ -130,26 +137,30 @@ static bool make_room(struct laneya *l, struct answers *a, size_t bytes) {
   return true;
 }
 
-/* An answer that finds no room is not kept: the request is then judged again when its key comes again. The real client never
- * repeats a key, so this is the bound of a courtesy. */
+/* What was executed must be known by its key, so without memory for that the connection ends. */
 void ump__laneya_keep(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob *blob) {
-  if (!blob || !key.n || c->gone) return;
+  if (!blob || c->gone) return;
   if (!c->answers) c->answers = ump_zalloc(l->mem, sizeof *c->answers);
   struct answers *a = c->answers;
-  if (!a || !make_room(l, a, blob->n)) return;
+  if (!a || !make_room(l, a)) {
+    l->counts[NO_MEMORY]++;
+    ump__laneya_abort(l, c, "out of memory");
+    return;
+  }
   uint32_t at = (a->first + a->n++) % a->room;
   a->ring[at] = (struct kept_answer){ump_hash64(&l->hash_key, key), ump_blob_ref(blob), 0};
   a->bytes += blob->n;
   link_answer(a, at);
+  while (a->bytes > ANSWERS_BYTES && a->lean < a->n - 1) drop_text(a, &a->ring[(a->first + a->lean++) % a->room]);
 }
 
-struct ump_blob *ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key) {
+bool ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob **blob) {
   struct answers *a = c->answers;
-  if (!a) return NULL;
+  if (!a) return false;
   uint64_t hash = ump_hash64(&l->hash_key, key);
   for (uint16_t at = *chain_of(a, hash); at; at = a->ring[at - 1].next)
-    if (a->ring[at - 1].key == hash) return a->ring[at - 1].blob;
-  return NULL;
+    if (a->ring[at - 1].key == hash) return *blob = a->ring[at - 1].blob, true;
+  return false;
 }
 
 void ump__laneya_forget_answers(struct laneya *l, struct conn *c) {

@@ -43,7 +43,7 @@ static bool open_envelope(const struct ump_json_value *top, struct envelope *e) 
   struct ump_json_value name, value;
   unsigned found = 0;
   while (ump_json_next(top, &it, &name, &value)) {
-    uint8_t buf[8];
+    uint8_t buf[40]; /* six characters, each as \uXXXX, and quotes */
     struct ump_bytes text = ump_json_string(&name, buf, sizeof buf);
     for (size_t i = 0; i < 5; i++)
       if (ump_bytes_equal(text, ump_text(names[i]))) *values[i] = value, found++;
@@ -70,8 +70,10 @@ static struct ump_bytes user_of(const struct envelope *e, uint8_t *buf, size_t c
   if (e->user.type == UMP_JSON_STRING) user = ump_json_string(&e->user, buf, cap);
   else if (e->user.type == UMP_JSON_NUMBER && !(e->user.holds & (UMP_JSON_FLOATS | UMP_JSON_WHOLE_FLOATS))) user = e->user.raw;
   if (user.n > USER_MAX) return (struct ump_bytes){0};
-  for (size_t i = 0; i < user.n; i++)
-    if (user.p[i] < 0x20 || user.p[i] == 0x7f) return (struct ump_bytes){0};
+  for (size_t i = 0; i < user.n; i++) {
+    bool c1 = user.p[i] == 0xc2 && i + 1 < user.n && user.p[i + 1] < 0xa0; /* U+0080 to U+009F */
+    if (user.p[i] < 0x20 || user.p[i] == 0x7f || c1) return (struct ump_bytes){0};
+  }
   return user;
 }
 
@@ -100,9 +102,9 @@ static bool is(const struct ump_json_value *v, const char *text) {
 
 static const char *fault_of(const struct envelope *e, bool five) {
   if (!five) return "a request has exactly the keys type, key, user, action and data";
-  if (!key_is_scalar(&e->key)) return "key must be a number or a string";
+  if (!key_is_scalar(&e->key)) return "key must be a number or a string of at most 256 bytes";
   if (e->action.type != UMP_JSON_STRING) return "action must be a string";
-  if (e->action.raw.n > ACTION_MAX) return "action is too long";
+  if (e->action.raw.n > ACTION_MAX) return "action has more than 256 bytes";
   if (e->data.type != UMP_JSON_OBJECT) return "data must be an object";
   return NULL;
 }
@@ -193,10 +195,13 @@ static int take(struct laneya *l, struct conn *c, struct ump_bytes payload, stru
     l->counts[REQUESTS]--;
     return 1;
   }
-  struct ump_blob *again = ump__laneya_kept(l, c, key);
-  if (again) {
-    l->counts[REPEATED]++;
-    ump__laneya_send(l, c, ump_blob_ref(again));
+  struct ump_blob *again;
+  if (ump__laneya_kept(l, c, key, &again)) {
+    l->counts[again ? REPEATED : FORGOTTEN]++;
+    if (again)
+      ump__laneya_send(l, c, ump_blob_ref(again));
+    else
+      refuse(l, c, key, ILLEGAL, "this key was answered before; it is not done again, and the answer is no longer kept");
     return done(l, c), 0;
   }
   struct request *r = &c->request;
@@ -211,7 +216,7 @@ static bool add_result(struct laneya *l, struct request *r, enum status status, 
   static const char *const names[] = {"success", "invalid", "illegal", "internal"};
   bool object = data.n && data.p[0] == '{';
   size_t need = r->results_n + data.n + 64;
-  if (need > PAYLOAD_MAX - 1024) return false;
+  if (need > RESULTS_MAX) return false;
   if (need > r->results_cap) {
     size_t cap = need * 2;
     uint8_t *p = ump_realloc(l->mem, r->results, r->results_cap, cap);
