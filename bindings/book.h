@@ -19,6 +19,7 @@ extern const char *const ump__handler_names[UMP_N_HANDLERS];
 struct ump_seat {
   struct ump_client *client; /* NULL: nobody sits here, as far as this VM knows */
   int ref;                   /* registry reference of its userdata, or LUA_NOREF */
+  const void *box, *data;    /* where they are, for ump__client_expect alone; data may be gone */
   size_t kept, n_kept;       /* where its data from the VM before is in book->kept; n_kept 0: nothing, or it was unpacked */
 };
 
@@ -75,6 +76,8 @@ void ump__client_open(lua_State *L, struct ump_book *b); /* once per VM */
 void ump__client_push(lua_State *L, struct ump_book *b, struct ump_client *c);
 bool ump__client_here(lua_State *L, const struct ump_book *b, int index); /* the client at index has not gone */
 struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, const char *function);
+/* Calls for the memory of its seat (step 0), and for what the seat leads to (step 1). */
+void ump__client_expect(const struct ump_book *b, const struct ump_client *c, int step);
 void ump__client_forget(struct ump_book *b, struct ump_client *c); /* the engine frees it */
 /* Packs client.data of every client of old into b, which has seen no client yet. Runs in old's VM and may raise. */
 void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b);

@@ -49,6 +49,7 @@ static int push_data(lua_State *L, struct box *box) {
     unpack_kept(L, box->book, seat);
   else
     lua_newtable(L);
+  if (seat) seat->data = lua_topointer(L, -1);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, DATA);
   return 1;
@@ -201,6 +202,7 @@ static void push_new(lua_State *L, struct ump_book *b, struct ump_client *c, str
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);
   seat->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  seat->box = box;
   seat->client = box->client = c; /* nothing that can raise stands between the reference and this */
 }
 
@@ -210,6 +212,18 @@ void ump__client_push(lua_State *L, struct ump_book *b, struct ump_client *c) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, seat->ref);
   else
     push_new(L, b, c, seat);
+}
+
+void ump__client_expect(const struct ump_book *b, const struct ump_client *c, int step) {
+  if (c->slot >= b->n_seats) return;
+  const struct ump_seat *seat = &b->seats[c->slot];
+  if (step == 0) {
+    __builtin_prefetch(seat);
+    return;
+  }
+  __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
+  __builtin_prefetch(seat->box);
+  __builtin_prefetch(seat->data);
 }
 
 struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, const char *function) {

@@ -334,6 +334,8 @@ static void on_forget(void *self, struct ump_client *c) {
   ump__client_forget(self, c);
 }
 
+static void on_expect(const void *self, const struct ump_client *c, int step) { ump__client_expect(self, c, step); }
+
 static const struct ump_rulebook_ops ops = {
     .connect = on_connect,
     .judge = judge,
@@ -342,6 +344,7 @@ static const struct ump_rulebook_ops ops = {
     .tick = on_tick,
     .timer = on_timer,
     .timer_gone = on_timer_gone,
+    .expect = on_expect,
     .forget = on_forget,
 };
 

@@ -160,6 +160,16 @@ void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_a
   leave(e, listener);
 }
 
+void ump_engine_expect(const struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step) {
+  const struct ump__listener *l = &e->listeners[listener];
+  struct ump_client *c = l->ops->expect ? l->ops->expect(l->self, in, step) : NULL;
+  if (!c) return;
+  if (step == 2)
+    for (size_t line = 0; line < sizeof *c; line += 64) __builtin_prefetch((const char *)c + line);
+  else if (e->rb && e->rb->ops->expect)
+    e->rb->ops->expect(e->rb->self, c, step - 3);
+}
+
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
                      ump_time now) {
   struct ump__listener *l = enter(e, listener, now);

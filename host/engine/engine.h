@@ -51,6 +51,10 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
  * rulebook's function. A time earlier than that of the call before counts as that. ---- */
 void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in,
                      ump_time now);
+/* A datagram that recv will be given soon; steps 0 to UMP_EXPECT_STEPS - 1 in turn, some datagrams apart. Calls for the memory
+ * that judging it will need, and changes nothing: worth it when there are so many clients that it is far away. */
+enum { UMP_EXPECT_STEPS = 5 };
+void ump_engine_expect(const struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step);
 /* 1: a datagram, 0: none */
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
                      ump_time now);

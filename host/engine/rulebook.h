@@ -26,6 +26,8 @@ struct ump_rulebook_ops {
   /* dt: 1 / tick_rate; after a stall there is one more, for all that was missed */
   int (*tick)(void *self, ump_time dt);
   int (*timer)(void *self, uint64_t id);
+  /* An event of this client will be judged soon: steps 0 and 1, some events apart, call for what of it is in memory. */
+  void (*expect)(const void *self, const struct ump_client *c, int step); /* may be NULL */
   /* These two let go and do no more: they ask nothing of the engine, and a judgement's reason and data outlive them. */
   /* Fired for the last time, cancelled or never came to be. */
   void (*timer_gone)(void *self, uint64_t id);

@@ -160,6 +160,11 @@ struct ump_proto_ops {
    * Borrowed for the call. What a protocol does not find or does not know it passes over. NULL: nothing to declare. */
   void (*configure)(void *self, struct ump_bytes plain, ump_time now);
 
+  /* A datagram that recv will be given soon, so that it can call for the memory of its session, which is far away when there
+   * are many: step 0 well before, then 1, 2, ... closer by. From step 2 on it gives the client whom it is probably for, or
+   * NULL. A hint: nothing may depend on it or come of it. NULL: there is nothing to gain. */
+  struct ump_client *(*expect)(const void *self, struct ump_bytes in, int step);
+
   /* bytes in: datagrams */
   void (*recv)(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now);
   /* bytes in: streams. conn is a small number given by the driver, unique while the connection is open */

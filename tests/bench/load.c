@@ -112,6 +112,7 @@ static void send_register(struct load *l, uint32_t client) {
   client_id(l, p + REGISTER_CUUID, client);
 }
 
+/* id: of 36 bytes; the shorter ones of probes are confirmed by confirm_probe. */
 static void send_ok(struct load *l, uint32_t client, const char *id, bool notify) {
   unsigned longer = notify ? 1 : 0;
   char *p = port_put(&l->port, l->clients[client].address, LENGTH(OK) + longer);
@@ -119,6 +120,16 @@ static void send_ok(struct load *l, uint32_t client, const char *id, bool notify
   client_id(l, p + OK_CUUID, client);
   if (notify) memcpy(p + OK_METHOD, "OK NOTIFY", 9), memcpy(p + OK_METHOD + 9, OK + OK_METHOD + 8, LENGTH(OK) - OK_METHOD - 8);
   memcpy(p + OK_EUUID + longer, id, ID);
+}
+
+/* A probe: an event that no client knows. Any client confirms it, as it came. */
+static void confirm_probe(struct load *l, uint32_t client, const char *id, size_t n) {
+  if (n > ID) return;
+  char *p = port_put(&l->port, l->clients[client].address, (unsigned)(LENGTH(OK) - ID + n));
+  memcpy(p, OK, OK_EUUID);
+  client_id(l, p + OK_CUUID, client);
+  memcpy(p + OK_EUUID, id, n);
+  memcpy(p + OK_EUUID + n, OK + OK_EUUID + ID, LENGTH(OK) - OK_EUUID - ID);
 }
 
 static void send_flight(struct load *l, struct flight *f, uint64_t time) {
@@ -208,8 +219,12 @@ static void judged(struct load *l, struct flight *f, const struct parcel *in, co
 static void take_verdict(struct load *l, const struct parcel *in, uint32_t there, bool legal, uint64_t time) {
   size_t n;
   const char *id = find(in, "\"euuid\"", &n);
-  if (!id || n != ID) {
+  if (!id || (n != ID && l->owner[there] == NOBODY)) {
     l->foreign++;
+    return;
+  }
+  if (n != ID) {
+    confirm_probe(l, l->owner[there], id, n);
     return;
   }
   uint32_t number = (uint32_t)read_hex(id + ID - 8, 8);
@@ -220,7 +235,7 @@ static void take_verdict(struct load *l, const struct parcel *in, uint32_t there
     if (f->tries) judged(l, f, in, id, legal, time);
     else l->twice++, send_ok(l, f->client, id, false);
   } else if (l->owner[there] != NOBODY) {
-    send_ok(l, l->owner[there], id, false); /* a probe: any client confirms an event that it does not know */
+    confirm_probe(l, l->owner[there], id, n);
   } else {
     l->foreign++;
   }

@@ -136,8 +136,16 @@ static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
 static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
 static void on_forget(void *self, struct ump_client *c) { (void)self, (void)c; }
 
-static const struct ump_rulebook_ops ops = {on_connect, on_judge, on_disconnect, on_login,
-                                            on_tick,    on_timer, on_timer_gone, on_forget};
+static const struct ump_rulebook_ops ops = {
+    .connect = on_connect,
+    .judge = on_judge,
+    .disconnect = on_disconnect,
+    .login = on_login,
+    .tick = on_tick,
+    .timer = on_timer,
+    .timer_gone = on_timer_gone,
+    .forget = on_forget,
+};
 
 /* ---- what comes out ---- */
 

@@ -450,10 +450,10 @@ static void test_engine_attempts_need_bounded_memory(void **state) {
   w.quiet = true, w.hook = accounts;
   login_many(&w, 1, "mallory", 1, 0);
   size_t blocks = w.mem.blocks;
-  for (int i = 0; i < 900; i++) { /* under the client's address, which is over its rate at once */
+  for (int i = 0; i < 500; i++) { /* under the client's address, which is over its rate at once */
     struct ump_client *c = world_client(&w, 0, 1);
     c->addr.ip[1] = (uint8_t)i,
-    c->addr.ip[2] = (uint8_t)(i >> 8); /* another address each time, as 900 clients would have */
+    c->addr.ip[2] = (uint8_t)(i >> 8); /* another address each time, as 500 clients would have */
     snprintf(id, sizeof id, "m%d", i), snprintf(user, sizeof user, "user%d", i);
     world_login(&w, 0, 1, id, user);
   }

@@ -230,8 +230,16 @@ static void rules_forget(void *self, struct ump_client *c) {
   world_trace(self, "forget %c%u", letter_of(c), c->session);
 }
 
-static const struct ump_rulebook_ops rules_ops = {rules_connect, rules_judge, rules_disconnect, rules_login,
-                                                  rules_tick,    rules_timer, rules_timer_gone, rules_forget};
+static const struct ump_rulebook_ops rules_ops = {
+    .connect = rules_connect,
+    .judge = rules_judge,
+    .disconnect = rules_disconnect,
+    .login = rules_login,
+    .tick = rules_tick,
+    .timer = rules_timer,
+    .timer_gone = rules_timer_gone,
+    .forget = rules_forget,
+};
 
 /* ---- the world ---- */
 

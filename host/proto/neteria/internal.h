@@ -39,7 +39,8 @@
 #define NT_VERDICTS 1024             /* of one session waiting for OK EVENT; a further one goes out once, the client asks again */
 #define NT_REPLIES 4096              /* to strangers, waiting for the socket; beyond that they are lost, as datagrams are */
 #define NT_RECENT 4                  /* verdicts of one session that are found without a hash; in play it waits for one or two */
-#define NT_CACHE 4096                /* sessions found by their address, without hashing the cuuid: 32 KiB */
+#define NT_HINTS_LEAST 8             /* bits: sessions found without hashing the cuuid, 2 KiB of pointers */
+#define NT_HINTS_MOST 18             /* 2 MiB */
 #define NT_FREE_OUTS 8192            /* kept for reuse: 1.3 MB */
 #define NT_GHOSTS 4                  /* times limit: sessions that are gone and remembered */
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
@@ -189,7 +190,8 @@ struct ump_neteria {
   struct nt_table registry;      /* sessions by cuuid */
   struct nt_table outs;          /* verdicts and notifies by session and euuid */
   struct ump_tally tally;        /* sessions by IP */
-  struct nt_session **cache;     /* NT_CACHE sessions that were heard lately, by address; a hint */
+  struct nt_session **hints;     /* sessions that were heard lately, by cuuid */
+  unsigned hint_bits;            /* there are 1 << hint_bits */
   struct nt_session **slots;     /* by handle; a free one holds NULL */
   uint32_t *free_slots;          /* a stack */
   size_t n_slots, n_free_slots;
@@ -303,7 +305,9 @@ void ump__nt_free_outs(struct ump_neteria *n);
 /* ---- session.c ---- */
 /* The session of this cuuid that is alive, or NULL. from: where it may be expected. */
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
-void ump__nt_uncache(struct ump_neteria *n, const struct nt_session *s); /* before its address changes or it goes */
+int ump__nt_make_hints(struct ump_neteria *n, unsigned bits); /* 0 or UMP_ENOMEM: as it was */
+void ump__nt_free_hints(struct ump_neteria *n);
+struct ump_client *ump__nt_expect(const void *self, struct ump_bytes in, int step); /* ops->expect */
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle);
 void ump__nt_register(struct ump_neteria *n, const struct nt_request *r);
 void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_client *client, uint64_t serial,

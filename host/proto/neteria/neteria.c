@@ -403,7 +403,7 @@ static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now)
   if (n->compression && !(n->deflate = ump__nt_deflate_new(n->mem))) goto text;
   if (ump__nt_table_init(&n->registry, n->mem)) goto deflate;
   if (ump__nt_table_init(&n->outs, n->mem)) goto registry;
-  if (!(n->cache = ump_zalloc(n->mem, NT_CACHE * sizeof *n->cache))) goto outs;
+  if (ump__nt_make_hints(n, NT_HINTS_LEAST)) goto outs;
   *self = n;
   return 0;
 
@@ -426,7 +426,7 @@ static void nt_destroy(void *self) {
   ump__nt_free_sessions(n);
   ump__nt_free_outs(n);
   ump_tally_deinit(&n->tally);
-  ump_free(n->mem, n->cache, NT_CACHE * sizeof *n->cache);
+  ump__nt_free_hints(n);
   ump__nt_table_deinit(&n->outs);
   ump__nt_table_deinit(&n->registry);
   ump__nt_deflate_free(n->deflate, n->mem);
@@ -445,6 +445,7 @@ const struct ump_proto_ops ump_neteria = {
     .n_options = sizeof options / sizeof *options,
     .create = nt_create,
     .destroy = nt_destroy,
+    .expect = ump__nt_expect,
     .recv = nt_recv,
     .next = nt_next,
     .admit = nt_admit,

@@ -126,7 +126,6 @@ static void move(struct ump_neteria *n, struct nt_session *s) {
   ump_tally_sub(&n->tally, &s->addr);
   nt_count(n, NT_moved);
   ump_log_text(n->log, UMP_INFO, "moved", &to, "a session moved here, its old address being silent");
-  ump__nt_uncache(n, s);
   s->addr = to, s->deflated = deflated;
   ump__nt_moved(n, s);
 }
