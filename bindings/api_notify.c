@@ -51,6 +51,7 @@ static int host_notify(lua_State *L) {
   n.has_data = !lua_isnil(L, 3);
   need_something(L, &n, me);
   if (n.has_data) n.data = encode(L, b, 3, ump_engine_encoding(b->engine, c), me);
+  ump__channel_check(L, b, c, &n, me);
   int err = ump_engine_notify(b->engine, c, &n);
   if (err < 0) return ump__api_failed(L, me, err);
   lua_pushboolean(L, 1);

@@ -41,6 +41,7 @@ struct ump_book {
   int event_class;             /* reference of the metatable of events */
   /* A VM has one copy of a short string, so the fields that rules read most are told by their address. */
   const char *name_key, *data_key;
+  int channels;                /* reference of a table: channel -> { max_chunk, mode, procedure = its types }; LUA_NOREF: none */
   int host;                    /* reference of the table that require "umpire" gives */
 
   struct ump_seat *seats;      /* by slot */
@@ -81,6 +82,11 @@ void ump__client_expect(const struct ump_book *b, const struct ump_client *c, in
 void ump__client_forget(struct ump_book *b, struct ump_client *c); /* the engine frees it */
 /* Packs client.data of every client of old into b, which has seen no client yet. Runs in old's VM and may raise. */
 void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b);
+
+/* ---- declare_channels.c ---- */
+/* Raises when the client's channel cannot be told that: no such procedure, other parameters, too long. n->data is plain data. */
+void ump__channel_check(lua_State *L, const struct ump_book *b, const struct ump_client *c, const struct ump_notice *n,
+                        const char *function);
 
 /* ---- event_lua.c ---- */
 void ump__event_open(lua_State *L, struct ump_book *b); /* once per VM */

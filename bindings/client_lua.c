@@ -88,14 +88,14 @@ static int push_address(lua_State *L, const struct ump_client *c) {
   return 1;
 }
 
-static const char *const field_names[] = {"id", "name", "protocol", "address", "version", "data", "gone"};
+static const char *const field_names[] = {"id", "name", "protocol", "address", "version", "channel", "data", "gone"};
 enum { N_FIELDS = sizeof field_names / sizeof *field_names };
 
 static int unknown_field(lua_State *L, const char *key) {
   const char *near = ump__nearest(key, field_names, N_FIELDS);
   if (near) return luaL_error(L, "a client has no field '%s': did you mean '%s'?", key, near);
   return luaL_error(L,
-                    "a client has no field '%s': it has id, name, protocol, address, version and data; "
+                    "a client has no field '%s': it has id, name, protocol, address, version, channel and data; "
                     "what is yours goes into client.data",
                     key);
 }
@@ -110,6 +110,9 @@ static int client_index(lua_State *L) {
   struct ump_client *c = box->client;
   if (!c) return gone(L, box);
   switch (key[0]) {
+  case 'c':
+    if (strcmp(key, "channel") == 0) return push_text(L, c->channel);
+    break;
   case 'd':
     if (strcmp(key, "data") == 0) return push_data(L, box);
     break;

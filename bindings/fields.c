@@ -206,7 +206,7 @@ void ump__config_recount(struct ump_buf *config, size_t at, void (*put)(struct u
   put(&w, count);
 }
 
-static ump_declare_fn *const declarations[] = {ump__declare_pymmorpg};
+static ump_declare_fn *const declarations[] = {ump__declare_channels, ump__declare_pymmorpg};
 
 /* One map of everything that is declared; empty when nothing is. */
 static void take_declarations(struct ump_fields *f) {

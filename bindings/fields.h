@@ -21,6 +21,7 @@ int ump__fields_line(struct ump_fields *f, const char *name);
  * to know to config as a pair of a map (a string, then a value; base/plain.h). Returns how many pairs: 1, or 0 when nothing is
  * declared or it is wrong. Leaves the stack as it was. ---- */
 typedef uint32_t ump_declare_fn(struct ump_fields *f, struct ump_buf *config);
+ump_declare_fn ump__declare_channels; /* the table as it stands, once all of it was looked at */
 ump_declare_fn ump__declare_pymmorpg; /* { version = "1.0.3", image = the files of the folder } */
 
 /* Appends to a buffer by base/plain.h's functions. */

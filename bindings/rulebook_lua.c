@@ -398,6 +398,7 @@ struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *
   b->mem = mem, b->engine = engine, b->cfg = *cfg;
   b->log = cfg->log ? cfg->log : engine ? ump_engine_log(engine) : NULL;
   for (int h = 0; h < UMP_N_HANDLERS; h++) b->handlers[h] = LUA_NOREF;
+  b->channels = LUA_NOREF;
   b->json.scratch = b->kept = b->out = b->listen = b->config = ump_buf(mem, 0);
   b->json.memory = cfg->memory;
   b->vm = ump_vm_new(cfg, error, error_cap);

@@ -1,8 +1,9 @@
 #include "protocols.h"
 
+#include "proto/joint/joint.h"
 #include "proto/neteria/neteria.h"
 
-static const struct ump_proto_ops *const list[] = {&ump_neteria};
+static const struct ump_proto_ops *const list[] = {&ump_neteria, &ump_joint};
 static const struct ump_protocols all = {list, sizeof list / sizeof *list};
 
 const struct ump_protocols *ump_protocols(void) {

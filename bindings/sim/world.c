@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/joint/joint.h"
 #include "proto/laneya/laneya.h"
 #include "proto/neteria/neteria.h"
 #include "serve.h"
 #include "stream.h"
 
-static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya};
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya, &ump_joint};
 
 /* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
 #define STUCK_AFTER 100000
