@@ -35,7 +35,7 @@ void ump_sim_net_init(struct ump_sim_net *n, const struct ump_mem *mem, uint64_t
 static void free_due(struct ump_sim_net *n, struct ump__sim_due *due) {
   struct datagram *d = (struct datagram *)due;
   if (due && due->kind == UMP__DATAGRAM) ump_free(n->mem, d, sizeof *d + d->n);
-  if (due && due->kind == UMP__PIECE) ump__sim_piece_free(n, due);
+  else if (due && due->kind == UMP__PIECE) ump__sim_piece_free(n, due);
 }
 
 void ump_sim_net_deinit(struct ump_sim_net *n) {
