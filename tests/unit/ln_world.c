@@ -53,6 +53,7 @@ static int on_judge(void *self, struct ump_client *c, const struct ump_event *ev
   struct ln_world *w = self;
   assert_true(ev->has_name && ev->has_data && ev->encoding == UMP_JSON && ev->data.n >= 2 && ev->data.p[0] == '{');
   *out = (struct ump_judgement){.verdict = UMP_LEGAL};
+  if (w->judge) return w->judge(w, c, ev, out);
   if (is(ev->name, "boom")) return -1;
   if (begins(ev->name, "bad")) return out->verdict = UMP_ILLEGAL, out->reason = ump_text("too far"), 0;
   if (begins(ev->name, "mute")) return out->verdict = UMP_ILLEGAL, 0;

@@ -26,7 +26,12 @@ struct ln_cfg { /* 0: the default given */
   uint32_t limit, per_address; /* 4096, 64 */
 };
 
+struct ln_world;
+typedef int ln_judge(struct ln_world *w, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out);
+
 struct ln_world {
+  ln_judge *judge;                 /* in place of the rulebook above */
+  void *user;                      /* its own */
   struct testing_mem mem;
   struct testing_log log;
   struct testing_rng rng;
