@@ -173,9 +173,15 @@ static void note_id(struct world *w, const char *id, unsigned where, bool notify
 }
 
 static void note_text(struct world *w, const char *text, unsigned where) {
+  static const char brief[] = "{\"method\":\"LEGAL\",\"euuid\":\"";
   const char *at = strstr(text, "\"euuid\": \"");
   struct ump_uuid uuid;
   char id[37] = "";
+  if (!strncmp(text, brief, sizeof brief - 1)) {
+    strncpy(id, text + sizeof brief - 1, 5);
+    note_id(w, id, where, false);
+    return;
+  }
   if (!at) return;
   strncpy(id, at + 10, 36);
   bool ours = strlen(id) == 36 && ump_uuid_parse(ump_bytes(id, 36), &uuid); /* the script's own ids are no UUIDs */
@@ -202,9 +208,10 @@ static void flush(struct world *w) {
 
 /* An address that knows an id of ours may prove itself with it, in whatever form. */
 static void note_echo(struct world *w, unsigned where, const char *text, size_t n) {
-  for (size_t i = 0; i < w->n_ids && n >= 36; i++) {
-    for (size_t k = 0; k + 36 <= n; k++) {
-      if (memcmp(text + k, w->ids[i].id, 36)) continue;
+  for (size_t i = 0; i < w->n_ids; i++) {
+    size_t length = strlen(w->ids[i].id);
+    for (size_t k = 0; k + length <= n; k++) {
+      if (memcmp(text + k, w->ids[i].id, length)) continue;
       w->echoed[where] = true;
       return;
     }

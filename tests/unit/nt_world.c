@@ -204,17 +204,16 @@ const char *nt_expect(struct nt_world *w, struct ump_addr to, const char *expect
   char *id = ids[turn++ % 64];
   if (!s) fail_msg("expected %s, got nothing", expected);
   if (!ump_addr_equal(&s->to, &to)) fail_msg("%s went to somebody else", s->text);
-  const char *hole = strstr(expected, "\"#\"");
+  const char *brief = strstr(expected, "\"$\""), *hole = brief ? brief : strstr(expected, "\"#\"");
   if (!hole) {
     assert_string_equal(s->text, expected);
     return NULL;
   }
-  size_t before = (size_t)(hole + 1 - expected);
-  if (s->n != strlen(expected) - 1 + UMP_UUID_TEXT || memcmp(s->text, expected, before) ||
-      strcmp(s->text + before + UMP_UUID_TEXT, hole + 2))
+  size_t before = (size_t)(hole + 1 - expected), n = brief ? 5 : UMP_UUID_TEXT;
+  if (s->n != strlen(expected) - 1 + n || memcmp(s->text, expected, before) || strcmp(s->text + before + n, hole + 2))
     fail_msg("expected %s, got %s", expected, s->text);
-  memcpy(id, s->text + before, UMP_UUID_TEXT);
-  id[UMP_UUID_TEXT] = 0;
+  memcpy(id, s->text + before, n);
+  id[n] = 0;
   return id;
 }
 
@@ -273,6 +272,7 @@ int nt_notify(struct nt_world *w, uint32_t session, const char *data) {
 uint32_t nt_proven(struct nt_world *w, struct ump_addr from, const char *cuuid) {
   uint32_t session = nt_register(w, from, cuuid);
   assert_int_equal(nt_notify(w, session, "1"), 0);
+  nt_ok_event(w, from, cuuid, nt_expect(w, from, NT_BRIEF));
   nt_ok_notify(w, from, cuuid, nt_expect(w, from, "{\"method\": \"NOTIFY\", \"event_data\": 1, \"euuid\": \"#\"}"));
   assert_true(ump_neteria_credit(w->proto, session) == INT64_MAX);
   return session;

@@ -13,6 +13,8 @@
 
 #define NT_SENT 4096
 #define NT_JUDGED 8192
+#define NT_PROBE "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
+#define NT_BRIEF "{\"method\":\"LEGAL\",\"euuid\":\"$\",\"priority\":0}" /* to who has to pay for it */
 
 struct nt_sent { /* a datagram that came out */
   ump_time at;
@@ -77,7 +79,8 @@ void nt_pass(struct nt_world *w, ump_time t);
 
 /* The next datagram that came out and was not taken yet; NULL: none. Checks nothing else. */
 const struct nt_sent *nt_take(struct nt_world *w);
-/* It must be there, go to `to`, and be this text; "#" stands for any uuid between two quotes (returned; valid for 64 calls). */
+/* It must be there, go to `to`, and be this text; "#" stands for any uuid between two quotes, "$" for the brief id of a probe
+ * (returned; valid for 64 calls). */
 const char *nt_expect(struct nt_world *w, struct ump_addr to, const char *text);
 void nt_expect_nothing(struct nt_world *w);
 void nt_forget_sent(struct nt_world *w);
@@ -90,7 +93,7 @@ void nt_event(struct nt_world *w, struct ump_addr from, const char *cuuid, const
 void nt_ok_event(struct nt_world *w, struct ump_addr from, const char *cuuid, const char *euuid);
 void nt_ok_notify(struct nt_world *w, struct ump_addr from, const char *cuuid, const char *euuid);
 int nt_notify(struct nt_world *w, uint32_t session, const char *data); /* what notify() said */
-/* Registers, notifies and confirms: a session that has proven itself. */
+/* Registers, echoes the probe that a first notify brings, confirms the notify: a session that has proven itself. */
 uint32_t nt_proven(struct nt_world *w, struct ump_addr from, const char *cuuid);
 bool nt_there(struct nt_world *w, uint32_t session); /* no DISCONNECT so far */
 void nt_kick(struct nt_world *w, uint32_t session);

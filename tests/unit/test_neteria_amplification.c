@@ -9,7 +9,8 @@
 #define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
 #define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
 #define NOTIFY(data) "{\"method\": \"NOTIFY\", \"event_data\": " data ", \"euuid\": \"#\"}"
-#define PROBE "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
+#define OHAI "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"" A "\"}"
+#define REGISTER "{\"method\": \"REGISTER\", \"cuuid\": \"" A "\"}"
 
 static struct ump_addr a;
 
@@ -61,7 +62,7 @@ static void test_neteria_a_notify_waits_for_the_probes_echo(void **state) {
   char *big = string_of(300);
   assert_int_equal(nt_notify(&w, s, big), 0);
   assert_int_equal(nt_notify(&w, s, "2"), 0); /* it would fit, but keeps its place in the row */
-  const char *id = nt_expect(&w, a, PROBE);
+  const char *id = nt_expect(&w, a, NT_BRIEF);
   nt_expect_nothing(&w);
   nt_ok_event(&w, a, A, id);
   const struct nt_sent *first = nt_take(&w);
@@ -73,15 +74,83 @@ static void test_neteria_a_notify_waits_for_the_probes_echo(void **state) {
   nt_close(&w);
 }
 
-static void test_neteria_a_small_first_notify_needs_no_probe(void **state) {
+static size_t probes_out(const struct nt_world *w) {
+  size_t n = 0;
+  for (size_t i = 0; i < w->n_sent; i++) n += w->sent[i].n == 47 && !strncmp(w->sent[i].text, "{\"method\":\"LEGAL\",", 18);
+  return n;
+}
+
+/* What a REGISTER of the real client earns buys OK REGISTER and four tries to prove itself, to the last byte. */
+static void test_neteria_a_listener_has_four_tries(void **state) {
   struct nt_world w;
   (void)state;
   nt_open(&w, (struct nt_cfg){0});
   uint32_t s = nt_register(&w, a, A);
-  assert_int_equal(nt_notify(&w, s, "1"), 0);
-  nt_ok_notify(&w, a, A, nt_expect(&w, a, NOTIFY("1"))); /* its echo proves as much */
+  assert_int_equal(nt_notify(&w, s, "1"), 0); /* however small: it would cost two of them */
+  nt_pass(&w, 1499 * UMP_MS);
+  assert_int_equal(probes_out(&w), 3);
+  nt_pass(&w, UMP_MS);
+  assert_int_equal(probes_out(&w), 4);
+  assert_int_equal(ump_neteria_credit(w.proto, s), 0);
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF)); /* the first echo was late, or the last one came */
   assert_true(ump_neteria_credit(w.proto, s) == INT64_MAX);
-  assert_int_equal(nt_counter(&w, "probes"), 0);
+  nt_expect(&w, a, NT_BRIEF), nt_expect(&w, a, NT_BRIEF), nt_expect(&w, a, NT_BRIEF);
+  nt_expect(&w, a, NOTIFY("1"));
+  nt_close(&w);
+}
+
+/* A client that looked for us first has said more. */
+static void test_neteria_what_ohai_earned_counts(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  nt_in(&w, a, OHAI);
+  nt_in(&w, nt_addr(1, 50001), OHAI); /* another client there, or nobody */
+  uint32_t s = (nt_in(&w, a, REGISTER), w.last_session);
+  nt_forget_sent(&w);
+  assert_int_equal(nt_notify(&w, s, "1"), 0);
+  nt_expect(&w, a, NOTIFY("1")); /* at once: if it is lost, the four tries are still there, and a repeat besides */
+  nt_pass(&w, 20 * UMP_S);
+  nt_expect(&w, a, NOTIFY("1"));
+  assert_int_equal(probes_out(&w), 4);
+  nt_in(&w, nt_addr(2, 1), "{\"method\": \"REGISTER\", \"cuuid\": \"b\"}");
+  assert_int_equal(ump_neteria_credit(w.proto, w.last_session), 3 * 36 - 25);
+  nt_close(&w);
+}
+
+/* Ten thousand of them do not add up: it is for a few tries more, not for a flood. And it is spent once. */
+static void test_neteria_what_ohai_earned_is_bounded_and_spent_once(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  for (int i = 0; i < 10000; i++) nt_in(&w, a, OHAI), nt_forget_sent(&w);
+  nt_in(&w, a, REGISTER);
+  assert_int_equal(ump_neteria_credit(w.proto, w.last_session), 3 * 71 - 25 + 8 * 47);
+  nt_kick(&w, w.last_session);
+  nt_in(&w, a, REGISTER);
+  assert_int_equal(ump_neteria_credit(w.proto, w.last_session), 3 * 71 - 25);
+  nt_close(&w);
+}
+
+/* Nobody guesses the id: a million tries, and none is taken. It is another one each time. */
+static void test_neteria_a_brief_probe_is_not_guessed(void **state) {
+  struct nt_world w;
+  char guess[6] = "!!!!!";
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  nt_notify(&w, s, "1");
+  const char *id = nt_expect(&w, a, NT_BRIEF);
+  for (int i = 0; i < 100000; i++) {
+    for (int k = 0; ++guess[k] > '~'; k++) guess[k] = '!';
+    if (strchr(guess, '"') || strchr(guess, '\\') || !strcmp(guess, id)) continue;
+    nt_ok_event(&w, a, A, guess);
+    nt_forget_sent(&w);
+    if (i % 1000 == 0) assert_true(ump_neteria_credit(w.proto, s) < INT64_MAX);
+  }
+  assert_int_equal(nt_counter(&w, "probe_echoes"), 0);
+  nt_pass(&w, 10 * UMP_S), nt_forget_sent(&w);
+  nt_notify(&w, s, "2");
   nt_close(&w);
 }
 
@@ -92,7 +161,7 @@ static void test_neteria_events_of_the_client_pay_for_more(void **state) {
   uint32_t s = nt_register(&w, a, A);
   char *big = string_of(200);
   assert_int_equal(nt_notify(&w, s, big), 0);
-  nt_expect(&w, a, PROBE); /* lost */
+  nt_expect(&w, a, NT_BRIEF); /* lost */
   nt_pass(&w, 6 * UMP_S);  /* so are those that follow */
   nt_forget_sent(&w);
   nt_event(&w, a, A, E1, "\"x\"");
@@ -193,7 +262,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_a_forged_register_draws_no_broadcasts),
       cmocka_unit_test(test_neteria_a_notify_waits_for_the_probes_echo),
-      cmocka_unit_test(test_neteria_a_small_first_notify_needs_no_probe),
+      cmocka_unit_test(test_neteria_a_listener_has_four_tries),
+      cmocka_unit_test(test_neteria_what_ohai_earned_counts),
+      cmocka_unit_test(test_neteria_what_ohai_earned_is_bounded_and_spent_once),
+      cmocka_unit_test(test_neteria_a_brief_probe_is_not_guessed),
       cmocka_unit_test(test_neteria_events_of_the_client_pay_for_more),
       cmocka_unit_test(test_neteria_repeats_stay_within_the_credit),
       cmocka_unit_test(test_neteria_refused_encryption_is_within_the_credit),

@@ -12,7 +12,6 @@
 #define OK_REGISTER "{\"method\": \"OK REGISTER\"}"
 #define BYE_FULL "{\"method\": \"BYE REGISTER\", \"reason\": \"server full\"}"
 #define BYE_EVENT "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
-#define PROBE "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
 #define NOTIFY2 "{\"method\": \"NOTIFY\", \"event_data\": 2, \"euuid\": \"#\"}"
 #define LEGAL1 "{\"method\": \"LEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\"}"
 
@@ -197,7 +196,7 @@ static void test_neteria_the_oldest_never_proven_gives_way_after_3_probes(void *
   nt_pass(&w, UMP_S);
   uint32_t young = nt_register(&w, b, B);
   nt_inf(&w, c, REGISTER, C);
-  nt_expect(&w, a, PROBE), nt_expect(&w, b, PROBE);
+  nt_expect(&w, a, NT_BRIEF), nt_expect(&w, b, NT_BRIEF);
   nt_expect(&w, c, BYE_FULL);
   nt_pass(&w, 1499 * UMP_MS);
   nt_forget_sent(&w);
@@ -220,7 +219,7 @@ static void test_neteria_who_echoes_the_probe_keeps_its_place(void **state) {
   nt_open(&w, (struct nt_cfg){.limit = 1});
   uint32_t s = nt_register(&w, a, A);
   nt_inf(&w, c, REGISTER, C);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, PROBE));
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF));
   nt_expect(&w, c, BYE_FULL);
   for (int i = 0; i < 4; i++) {
     nt_pass(&w, 2 * UMP_S);
@@ -249,7 +248,7 @@ static void test_neteria_forged_sessions_of_ones_address_give_way(void **state) 
   uint32_t other = nt_register(&w, b, B);
   nt_register(&w, nt_addr(1, 1), "forged1"), nt_register(&w, nt_addr(1, 2), "forged2");
   nt_inf(&w, a, REGISTER, A);
-  nt_expect(&w, nt_addr(1, 1), PROBE), nt_expect(&w, nt_addr(1, 2), PROBE);
+  nt_expect(&w, nt_addr(1, 1), NT_BRIEF), nt_expect(&w, nt_addr(1, 2), NT_BRIEF);
   nt_expect(&w, a, "{\"method\": \"BYE REGISTER\", \"reason\": \"too many from one address\"}");
   nt_pass(&w, 2 * UMP_S);
   nt_forget_sent(&w);
@@ -293,7 +292,7 @@ static void test_neteria_probes_at_30s_and_ends_at_60s(void **state) {
   nt_pass(&w, 30 * UMP_S - 1);
   nt_expect_nothing(&w);
   nt_pass(&w, 1);
-  nt_expect(&w, a, PROBE);
+  nt_expect(&w, a, NT_BRIEF);
   nt_pass(&w, 30 * UMP_S - 1);
   assert_true(nt_there(&w, s));
   nt_pass(&w, 1);
@@ -329,14 +328,14 @@ static void test_neteria_an_echo_proves_and_idling_ends_nobody(void **state) {
   nt_open(&w, (struct nt_cfg){0});
   uint32_t s = nt_register(&w, a, A);
   nt_pass(&w, 30 * UMP_S);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, PROBE));
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF));
   assert_true(ump_neteria_credit(w.proto, s) == INT64_MAX);
   for (int i = 0; i < 30; i++) { /* an hour */
     ump_time before = w.now;
     nt_pass(&w, 120 * UMP_S);
     nt_expect_nothing(&w);
     nt_pass(&w, UMP_S);
-    nt_ok_event(&w, a, A, nt_expect(&w, a, PROBE));
+    nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE));
     assert_true(w.sent[w.n_sent - 1].at - before >= 120 * UMP_S);
     nt_expect_nothing(&w);
   }
@@ -355,7 +354,7 @@ static void test_neteria_any_datagram_puts_the_idle_probe_off(void **state) {
     nt_event(&w, a, A, id, "\"x\""), nt_ok_event(&w, a, A, id);
     nt_pass(&w, 7 * UMP_S);
   }
-  assert_int_equal(nt_counter(&w, "probes"), 0);
+  assert_int_equal(nt_counter(&w, "probes"), 1); /* that of nt_proven */
   nt_close(&w);
 }
 
@@ -371,7 +370,7 @@ static void test_neteria_a_proven_client_that_is_dead_goes_after_its_probe_faile
   nt_pass(&w, 1);
   assert_false(nt_there(&w, s));
   assert_string_equal(w.last_reason, "timed out");
-  assert_int_equal(nt_counter(&w, "probes"), 10);
+  assert_int_equal(nt_counter(&w, "probes"), 1 + 10); /* with that of nt_proven */
   nt_close(&w);
 }
 
@@ -393,6 +392,27 @@ static void test_neteria_5_unanswered_notifies_make_silent(void **state) {
   nt_pass(&w, UMP_MS);
   nt_expect(&w, a, LEGAL1);
   assert_int_equal(nt_notify(&w, s, "4"), 0);
+  nt_close(&w);
+}
+
+/* Who only listens has nothing to say by itself, and is sent nothing new: it would be gone without having been asked. */
+static void test_neteria_a_silent_listener_is_asked_and_stays(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_proven(&w, a, A);
+  nt_pass(&w, UMP_MS);
+  assert_int_equal(nt_notify(&w, s, "2"), 0);
+  nt_pass(&w, 10 * UMP_S); /* all five lost, or all five confirmations */
+  assert_int_equal(nt_counter(&w, "silent"), 1);
+  nt_pass(&w, 4 * UMP_S); /* so were the first probes */
+  nt_forget_sent(&w);
+  nt_pass(&w, 500 * UMP_MS);
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE));
+  nt_pass(&w, 100 * UMP_S);
+  nt_expect_nothing(&w);
+  assert_true(nt_there(&w, s));
+  assert_int_equal(nt_notify(&w, s, "3"), 0);
   nt_close(&w);
 }
 
@@ -547,6 +567,7 @@ int main(void) {
       cmocka_unit_test(test_neteria_any_datagram_puts_the_idle_probe_off),
       cmocka_unit_test(test_neteria_a_proven_client_that_is_dead_goes_after_its_probe_failed),
       cmocka_unit_test(test_neteria_5_unanswered_notifies_make_silent),
+      cmocka_unit_test(test_neteria_a_silent_listener_is_asked_and_stays),
       cmocka_unit_test(test_neteria_unanswered_verdicts_are_no_sign_of_death),
       cmocka_unit_test(test_neteria_returning_within_300s_finds_its_verdicts),
       cmocka_unit_test(test_neteria_returning_later_or_from_elsewhere_is_a_newcomer),

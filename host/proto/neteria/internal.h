@@ -46,7 +46,12 @@
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
 #define NT_SWEEP 4096                /* of them looked at, every half second, to be probed */
 #define NT_PRESSED (10 * UMP_S)      /* after a refusal for want of room, newcomers are probed at once for so long */
-#define NT_PROBE_BYTES 90            /* of a probe, which an address must be able to afford before its notifies may go */
+#define NT_PROBE_BYTES 90            /* of a probe under a UUID */
+#define NT_BRIEF_BYTES 47            /* of one to an address that has to pay for it: see probe.c */
+#define NT_BRIEF_ID 5
+#define NT_SPARE (4 * NT_BRIEF_BYTES) /* what an address must have left for probes after a notify: all that a REGISTER earns */
+#define NT_PURSES 1024               /* addresses whose requests before REGISTER count: 32 KiB */
+#define NT_PURSE (8 * NT_BRIEF_BYTES) /* at most of that */
 #define NT_VERSIONS 16               /* of the option */
 
 /* ---- counters: one for each cause ---- */
@@ -109,12 +114,18 @@ struct nt_session {
   uint8_t cuuid[];
 };
 
+/* What a probe is known by: the text of a UUID, or a brief one. */
+struct nt_probe_id {
+  uint8_t n;
+  uint8_t text[UMP_UUID_TEXT];
+};
+
 /* Asks whether a client is there: the same LEGAL under an unpredictable euuid, every 0.5 s. Ends by its echo. */
 struct nt_probe {
   struct ump_list at;
   struct nt_session *session;
   ump_time first, due;
-  struct ump_uuid id;
+  struct nt_probe_id id;
   uint8_t turns; /* so far; a turn without credit for it is a turn too */
 };
 
@@ -125,7 +136,7 @@ struct nt_move {
   ump_time first, due;
   struct ump_addr to;
   int64_t credit;                /* of the new address */
-  struct ump_uuid old_id, new_id;
+  struct nt_probe_id old_id, new_id;
   uint8_t turns, old_sent, new_sent;
   bool echoed, deflated;
 };
@@ -162,11 +173,17 @@ struct nt_out {
   uint8_t kind;                  /* enum nt_kind */
   uint8_t sent;                  /* transmissions so far */
   bool held, legal, high, deflated;
-  uint8_t id_n;                  /* of id; a notify and a probe have a uuid */
+  uint8_t id_n;                  /* of id; a notify has a uuid */
   union {
     uint8_t id[NT_ID];
     struct ump_uuid uuid;
   };
+};
+
+/* What requests from an address have earned that belongs to no session: OHAI, and what was refused. */
+struct nt_purse {
+  struct ump_addr addr;
+  int32_t credit;
 };
 
 /* ---- the instance ---- */
@@ -192,6 +209,7 @@ struct ump_neteria {
   struct ump_tally tally;        /* sessions by IP */
   struct nt_session **hints;     /* sessions that were heard lately, by cuuid */
   unsigned hint_bits;            /* there are 1 << hint_bits */
+  struct nt_purse *purses;       /* NT_PURSES, by address; who comes last has the place */
   struct nt_session **slots;     /* by handle; a free one holds NULL */
   uint32_t *free_slots;          /* a stack */
   size_t n_slots, n_free_slots;
@@ -286,8 +304,8 @@ bool ump__nt_deflates_into(struct nt_deflate *d, struct ump_bytes text, size_t b
 int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct ump_event *ev, const struct ump_answer *a);
 int ump__nt_notify(struct ump_neteria *n, struct nt_session *s, struct ump_blob *payload);
 void ump__nt_ok_register(struct ump_neteria *n, struct nt_session *s);
-void ump__nt_probe_out(struct ump_neteria *n, struct nt_session *s, const struct ump_uuid *id);
-void ump__nt_probe_to(struct ump_neteria *n, const struct ump_addr *to, bool deflated, const struct ump_uuid *id);
+void ump__nt_probe_out(struct ump_neteria *n, struct nt_session *s, const struct nt_probe_id *id);
+void ump__nt_probe_to(struct ump_neteria *n, const struct ump_addr *to, bool deflated, const struct nt_probe_id *id);
 /* A reply to a request, wherever it came from: never longer than that. reason: constant, or NULL and blob (taken over). */
 void ump__nt_reply(struct ump_neteria *n, const struct nt_request *r, enum nt_kind kind, const char *reason);
 void ump__nt_bye_register(struct ump_neteria *n, const struct nt_session *s, size_t limit, struct ump_bytes reason);
@@ -303,6 +321,8 @@ void ump__nt_expire_outs(struct ump_neteria *n);
 void ump__nt_free_outs(struct ump_neteria *n);
 
 /* ---- session.c ---- */
+/* A request of nobody we know was answered with no more bytes than it had: the rest counts if its sender registers. */
+void ump__nt_earn(struct ump_neteria *n, const struct nt_request *r);
 /* The session of this cuuid that is alive, or NULL. from: where it may be expected. */
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits); /* 0 or UMP_ENOMEM: as it was */
@@ -327,9 +347,9 @@ void ump__nt_free_sessions(struct ump_neteria *n);
 /* ---- probe.c: probes and moves ---- */
 void ump__nt_probe(struct ump_neteria *n, struct nt_session *s);     /* unless one is under way */
 void ump__nt_probe_end(struct ump_neteria *n, struct nt_session *s); /* if one is under way */
-bool ump__nt_probe_echo(struct ump_neteria *n, struct nt_session *s, const struct ump_uuid *id); /* was it ours? */
+bool ump__nt_probe_echo(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id); /* was it ours? */
 void ump__nt_move_hint(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, bool replied);
-bool ump__nt_move_echo(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, const struct ump_uuid *id);
+bool ump__nt_move_echo(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r);
 void ump__nt_move_end(struct ump_neteria *n, struct nt_session *s);  /* if one is under way */
 void ump__nt_expire_probes(struct ump_neteria *n);
 

@@ -179,6 +179,18 @@ static void write_verdict(const struct nt_out *o, struct ump_writer *w) {
   WRITE(w, "}");
 }
 
+static void write_probe(struct ump_bytes id, struct ump_writer *w) {
+  if (id.n == NT_BRIEF_ID) {
+    WRITE(w, "{\"method\":\"LEGAL\",\"euuid\":\"");
+    ump_write_bytes(w, id);
+    WRITE(w, "\",\"priority\":0}");
+  } else {
+    WRITE(w, "{\"method\": \"LEGAL\", \"euuid\": \"");
+    ump_write_bytes(w, id);
+    WRITE(w, "\", \"priority\": \"normal\"}");
+  }
+}
+
 static const char notify_head[] = "{\"method\": \"NOTIFY\", \"event_data\": ", notify_middle[] = ", \"euuid\": \"";
 #define NOTIFY_TAIL (UMP_UUID_TEXT + 2)
 
@@ -202,11 +214,7 @@ static void write_message(const struct nt_out *o, struct ump_bytes extra, struct
     write_uuid(w, &o->uuid);
     WRITE(w, "\"}");
     break;
-  case NT_PROBING:
-    WRITE(w, "{\"method\": \"LEGAL\", \"euuid\": \"");
-    write_uuid(w, &o->uuid);
-    WRITE(w, "\", \"priority\": \"normal\"}");
-    break;
+  case NT_PROBING: write_probe(ump_bytes(o->id, o->id_n), w); break;
   case NT_OK_REGISTER: WRITE(w, "{\"method\": \"OK REGISTER\"}"); break;
   case NT_BYE_REGISTER:
     WRITE(w, "{\"method\": \"BYE REGISTER\"");

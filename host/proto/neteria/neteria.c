@@ -24,6 +24,7 @@ static void on_ohai(struct ump_neteria *n, const struct nt_request *r) {
     nt_count(n, NT_ohai_refused);
     ump__nt_reply(n, r, NT_BYE_REGISTER, "version not supported");
   }
+  ump__nt_earn(n, r);
 }
 
 /* ---- REGISTER ---- */
@@ -66,6 +67,7 @@ static void on_register_elsewhere(struct ump_neteria *n, const struct nt_request
 static void bye_event(struct ump_neteria *n, const struct nt_request *r) {
   nt_count(n, NT_unknown_client);
   ump__nt_reply(n, r, NT_BYE_EVENT, NULL);
+  ump__nt_earn(n, r);
 }
 
 static void bye_event_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
@@ -137,16 +139,14 @@ static void ignore_elsewhere(struct ump_neteria *n, const struct nt_request *r, 
 }
 
 static void on_ok_event(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
-  struct ump_uuid id;
-  bool echo = (s->probe || s->move) && ump_uuid_parse(r->euuid, &id) && ump__nt_probe_echo(n, s, &id);
+  bool echo = (s->probe || s->move) && ump__nt_probe_echo(n, s, r->euuid);
   ump__nt_heard(n, s, r);
   if (echo) ump__nt_proven(n, s);
   else if (!ump__nt_confirm_verdict(n, s, r->euuid)) nt_count(n, NT_unknown_id);
 }
 
 static void on_ok_event_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
-  struct ump_uuid id;
-  if (ump_uuid_parse(r->euuid, &id) && ump__nt_move_echo(n, s, r, &id)) return;
+  if (ump__nt_move_echo(n, s, r)) return;
   ignore_elsewhere(n, r, s);
 }
 
@@ -387,7 +387,8 @@ static void read_options(struct ump_neteria *n, const struct ump_proto_cfg *cfg)
 
 static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
   struct ump_neteria *n = ump_zalloc(cfg->mem, sizeof *n);
-  if (!n) return UMP_ENOMEM;
+  int err = UMP_ENOMEM;
+  if (!n) return err;
   n->mem = cfg->mem, n->rng = cfg->rng, n->log = cfg->log;
   n->limit = cfg->limit, n->per_address = cfg->per_address;
   n->now = n->pressed = now, n->swept = now - NT_PROBE;
@@ -395,8 +396,8 @@ static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now)
   init_lists(n);
   read_options(n, cfg);
   ump_tally_init(&n->tally, n->mem, &n->key, n->limit);
-  int err = copy_strings(n, cfg);
-  if (err) goto strings;
+  if (!(n->purses = ump_zalloc(n->mem, NT_PURSES * sizeof *n->purses))) goto instance;
+  if ((err = copy_strings(n, cfg))) goto strings;
   err = UMP_ENOMEM;
   if (!(n->text = ump_alloc(n->mem, 2 * n->text_max))) goto strings;
   n->decoded = n->text + n->text_max;
@@ -417,6 +418,8 @@ text:
   ump_free(n->mem, n->text, 2 * n->text_max);
 strings:
   ump_free(n->mem, n->strings, n->strings_n);
+  ump_free(n->mem, n->purses, NT_PURSES * sizeof *n->purses);
+instance:
   ump_free(cfg->mem, n, sizeof *n);
   return err;
 }
@@ -426,6 +429,7 @@ static void nt_destroy(void *self) {
   ump__nt_free_sessions(n);
   ump__nt_free_outs(n);
   ump_tally_deinit(&n->tally);
+  ump_free(n->mem, n->purses, NT_PURSES * sizeof *n->purses);
   ump__nt_free_hints(n);
   ump__nt_table_deinit(&n->outs);
   ump__nt_table_deinit(&n->registry);

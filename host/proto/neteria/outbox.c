@@ -243,11 +243,16 @@ void ump__nt_ok_register(struct ump_neteria *n, struct nt_session *s) {
   make_ready(n, o);
 }
 
-void ump__nt_probe_out(struct ump_neteria *n, struct nt_session *s, const struct ump_uuid *id) {
+static void name_probe(struct nt_out *o, const struct nt_probe_id *id) {
+  o->id_n = id->n;
+  memcpy(o->id, id->text, id->n);
+}
+
+void ump__nt_probe_out(struct ump_neteria *n, struct nt_session *s, const struct nt_probe_id *id) {
   struct nt_out *o = new_out(n, NT_PROBING, NULL);
   if (!o) return;
   give_to(s, o);
-  o->uuid = *id;
+  name_probe(o, id);
   make_ready(n, o);
 }
 
@@ -262,10 +267,11 @@ static struct nt_out *new_reply(struct ump_neteria *n, enum nt_kind kind, const 
   return o;
 }
 
-void ump__nt_probe_to(struct ump_neteria *n, const struct ump_addr *to, bool deflated, const struct ump_uuid *id) {
+void ump__nt_probe_to(struct ump_neteria *n, const struct ump_addr *to, bool deflated, const struct nt_probe_id *id) {
   struct nt_out *o = new_reply(n, NT_PROBING, to, NULL);
   if (!o) return;
-  o->uuid = *id, o->deflated = deflated;
+  name_probe(o, id);
+  o->deflated = deflated;
 }
 
 void ump__nt_reply(struct ump_neteria *n, const struct nt_request *r, enum nt_kind kind, const char *reason) {
@@ -316,9 +322,10 @@ void ump__nt_forget_outs(struct ump_neteria *n, struct nt_session *s) {
 
 /* ---- sending ---- */
 
-/* Whether an address that has not proven itself may be sent so many bytes. A notify leaves room for a probe. */
+/* Whether an address that has not proven itself may be sent so many bytes. A notify leaves room for probes: a client that
+ * only listens earns nothing more, and if what it has is lost on the way, it can never prove itself. */
 static bool afford(const struct nt_session *s, const struct nt_out *o, size_t bytes) {
-  int64_t need = (int64_t)bytes + (o->kind == NT_NOTIFY ? NT_PROBE_BYTES : 0);
+  int64_t need = (int64_t)bytes + (o->kind == NT_NOTIFY ? NT_SPARE : 0);
   if (o->kind == NT_NOTIFY && !ump_list_empty(&s->stalled)) return false; /* in order */
   return need <= s->credit;
 }

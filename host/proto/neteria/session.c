@@ -18,6 +18,29 @@ static struct nt_session *first_of(struct nt_node *at, struct ump_bytes cuuid) {
   return NULL;
 }
 
+/* ---- what was earned before there was a session ---- */
+
+static struct nt_purse *purse_of(const struct ump_neteria *n, const struct ump_addr *a) {
+  uint64_t low;
+  memcpy(&low, a->ip + (a->family == 6 ? 8 : 0), sizeof low);
+  return &n->purses[((low ^ (uint64_t)a->port << 32) * 0x9e3779b97f4a7c15u >> 32) % NT_PURSES];
+}
+
+void ump__nt_earn(struct ump_neteria *n, const struct nt_request *r) {
+  struct nt_purse *p = purse_of(n, r->from);
+  if (!ump_addr_equal(&p->addr, r->from)) *p = (struct nt_purse){.addr = *r->from};
+  p->credit += 2 * (int32_t)r->n;
+  if (p->credit > NT_PURSE) p->credit = NT_PURSE;
+}
+
+static int32_t take_purse(struct ump_neteria *n, const struct ump_addr *from) {
+  struct nt_purse *p = purse_of(n, from);
+  if (!ump_addr_equal(&p->addr, from)) return 0;
+  int32_t credit = p->credit;
+  p->credit = 0;
+  return credit;
+}
+
 /* ---- hints: sessions that were heard lately, found without a keyed hash ----
  * Collisions here cost a look into the registry and no more, so this hash need not be keyed. Of a UUID both ends count: in
  * version 1 the first digits tell when it was made and the last ones where. */
@@ -184,7 +207,7 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   if (take_slot(n, s)) return ump_free(n->mem, s, size_of(s)), NULL;
   ump_list_init(&s->outs), ump_list_init(&s->stalled), ump_list_init(&s->queue);
   s->addr = *r->from, s->deflated = r->deflated;
-  s->heard = n->now, s->credit = 3 * (int64_t)r->n;
+  s->heard = n->now, s->credit = 3 * (int64_t)r->n + take_purse(n, r->from);
   s->state = NT_CONNECTING;
   ump__nt_table_put(&n->registry, &s->node, cuuid_hash(n, r->cuuid));
   n->n_sessions++;
@@ -230,6 +253,7 @@ static bool make_room(struct ump_neteria *n, const struct ump_addr *ip) {
 static void refuse(struct ump_neteria *n, const struct nt_request *r, enum nt_count cause, const char *reason) {
   ump__nt_drop(n, cause, r->from, reason);
   ump__nt_reply(n, r, NT_BYE_REGISTER, reason);
+  ump__nt_earn(n, r);
 }
 
 static bool has_place(struct ump_neteria *n, const struct nt_request *r) {
@@ -334,6 +358,7 @@ void ump__nt_silence(struct ump_neteria *n, struct nt_session *s, ump_time since
   nt_count(n, NT_silent);
   s->state = NT_SILENT;
   ump__nt_arm(n, s, &n->silent);
+  ump__nt_probe(n, s); /* who only listens would never say anything again, as it is sent nothing new */
 }
 
 void ump__nt_moved(struct ump_neteria *n, struct nt_session *s) {
