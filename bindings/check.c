@@ -19,7 +19,7 @@ static void describe_listen(const struct ump_book *b, struct ump_buf *out) {
   const char *url = (const char *)b->listen.p;
   ump_buf_text(out, "\nlisten:   ");
   for (size_t i = 0; i < b->n_listen; i++, url += strlen(url) + 1) ump_buf_print(out, "%s %s", i ? "," : "", url);
-  if (!b->n_listen) ump_buf_text(out, " not said");
+  if (!b->n_listen) ump_buf_text(out, " not said: --listen, or neteria://0.0.0.0:40080");
 }
 
 static void describe(const struct ump_book *b, const char *path, struct ump_buf *out) {

@@ -18,8 +18,10 @@ static int64_t vm_wall(void *ctx) {
 }
 
 static int check(const char *path, struct ump_logger *logger, struct ump_entropy *entropy) {
+  char error[UMP_PLACE + 256];
   struct ump_report report = {0};
   struct ump_places places;
+  if (!ump_rulebook_there(path, error, sizeof error)) return fprintf(stderr, "%s\n", error), EXIT_RULEBOOK;
   struct ump_log log = ump_logger_log(logger);
   struct ump_watchdog *watchdog = ump_watchdog_new(0, &log);
   ump_places_find(&places);

@@ -17,10 +17,10 @@ struct options {
 #define CONTROL_FLAG                                                                                                   \
   {                                                                                                                    \
     "control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, offsetof(struct options, control),                                 \
-        "the host's control socket\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"                    \
+        "the host's control socket\n(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)", NULL              \
   }
 #define JSON_FLAG                                                                                                      \
-  { "json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object" }
+  { "json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object", NULL }
 
 static const struct flag flags[] = {CONTROL_FLAG, JSON_FLAG};
 

@@ -11,38 +11,51 @@ static const struct flag flags[] = {
     {"listen", "UMPIRE_LISTEN", "URL", FLAG_URLS, AT(listen),
      "serve this address: SCHEME://HOST:PORT[?option=value&...], IPv6 in brackets,\n"
      "port 0 picks a free one; may be repeated (in the environment: comma separated);\n"
-     "otherwise the rulebook's `listen` list counts, then neteria://0.0.0.0:40080"},
-    {"watch", "UMPIRE_WATCH", NULL, FLAG_SWITCH, AT(watch), "reload when a file of the rulebook is saved"},
+     "otherwise the rulebook's `listen` list counts, then neteria://0.0.0.0:40080",
+     NULL},
+    {"watch", "UMPIRE_WATCH", NULL, FLAG_SWITCH, AT(watch), "reload when a file of the rulebook is saved", NULL},
     {"control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, AT(control),
      "unix socket for umpire status, reload and stop, or none\n"
-     "(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)"},
+     "(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)",
+     NULL},
     {"log-format", "UMPIRE_LOG_FORMAT", "FORMAT", FLAG_FORMAT, AT(log_format),
-     "text (default) or json, to standard error"},
-    {"log-level", "UMPIRE_LOG_LEVEL", "LEVEL", FLAG_LEVEL, AT(log_level), "debug, info (default), warn or error"},
+     "text (default) or json, to standard error", NULL},
+    {"log-level", "UMPIRE_LOG_LEVEL", "LEVEL", FLAG_LEVEL, AT(log_level), "debug, info (default), warn or error", NULL},
     {"save", "UMPIRE_SAVE", "FILE", FLAG_TEXT, AT(save),
      "keep what the rulebook's save() returns in this file:\n"
-     "read at the start, written at a clean stop"},
+     "read at the start, written at a clean stop",
+     NULL},
+    {"store", "UMPIRE_STORE", "FILE", FLAG_TEXT, AT(store),
+     "keep accounts (names and hashes of passwords) in this SQLite database,\n"
+     "for rulebooks without a login of their own (default: in memory)"},
+    {"accounts", "UMPIRE_ACCOUNTS", "N", FLAG_COUNT, AT(accounts),
+     "accounts that players may make (default 100000)"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
-     "a call into the rulebook that takes longer is ended (default 50ms)"},
+     "a call into the rulebook that takes longer is ended (default 50ms)", "1ms"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
-     "a call into the rulebook that takes longer is logged (default 5ms)"},
-    {"rule-memory", "UMPIRE_RULE_MEMORY", "BYTES", FLAG_BYTES, AT(rule_memory), "memory of the rulebook (default 64M)"},
+     "a call into the rulebook that takes longer is logged (default 5ms)", "1us"},
+    {"rule-memory", "UMPIRE_RULE_MEMORY", "BYTES", FLAG_BYTES, AT(rule_memory), "memory of the rulebook (default 64M)",
+     "1M"},
     {"load-time", "UMPIRE_LOAD_TIME", "TIME", FLAG_TIME, AT(load_time),
-     "a rulebook that takes longer to load is refused (default 1s)"},
+     "a rulebook that takes longer to load is refused (default 1s)", "1ms"},
     {"stuck-time", "UMPIRE_STUCK_TIME", "TIME", FLAG_TIME, AT(stuck_time),
      "a host that has been stuck for so long ends itself, so that it is started anew\n"
-     "(default 2s; 0s: never)"},
+     "(default 2s; 0s: never)",
+     NULL},
     {"window-memory", "UMPIRE_WINDOW_MEMORY", "BYTES", FLAG_BYTES, AT(window_memory),
      "memory for the events of the last 300 s, which are never judged twice\n"
-     "(default 128M; when full, new events wait)"},
+     "(default 128M; when full, new events wait)",
+     "1M"},
     {"window-per-client", "UMPIRE_WINDOW_PER_CLIENT", "N", FLAG_COUNT, AT(window_per_client),
      "events a second of one client, on average, that the window has room for\n"
-     "(default 100)"},
+     "(default 100)",
+     "1"},
     {"effects", "UMPIRE_EFFECTS", "N", FLAG_COUNT, AT(effects),
      "notifies, timers and so on that one call into the rulebook may ask for\n"
-     "(default 65536)"},
-    {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)"},
-    {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)"},
+     "(default 65536)",
+     "1"},
+    {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)", "1K"},
+    {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)", "1"},
 };
 
 static int check_counts(const struct command *c, const struct run_options *o) { /* the engine counts these in 32 bits */
@@ -56,9 +69,11 @@ static int check_counts(const struct command *c, const struct run_options *o) { 
 static int check_urls(const struct command *c, const struct run_options *o) {
   char error[4096];
   struct ump_listen scratch;
+  const char *where =
+      o->listen.n && o->listen.v[0] == o->listen.owned ? "the environment variable UMPIRE_LISTEN: " : "";
   for (size_t i = 0; i < o->listen.n; i++)
     if (ump_listen_parse(ump_protocols(), o->listen.v[i], &scratch, error, sizeof error) != 0)
-      return ump_usage(c, "%s", error);
+      return ump_usage(c, "%s%s", where, error);
   return EXIT_OK;
 }
 

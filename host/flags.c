@@ -122,7 +122,24 @@ static const char *expectation(enum flag_kind kind) {
   case FLAG_TEXT:
     break;
   }
-  return "a text";
+  return "a text of at least one character";
+}
+
+static int bad_value(const struct command *c, const struct flag *f, const char *before, const char *name,
+                     const char *text) {
+  return ump_usage(c, "%s%s must be %s%s%s, not \"%s\"", before, name, expectation(f->kind),
+                   f->least ? ", at least " : "", f->least ? f->least : "", text);
+}
+
+/* False: smaller than the flag allows. A 0 that has no meaning of its own would otherwise be taken for "the default".
+ */
+static bool is_enough(const struct flag *f, const struct unit *units, uint64_t v) {
+  uint64_t least = 0;
+  return !f->least || (parse_quantity(f->least, units, &least) && v >= least);
+}
+
+static bool take_quantity(const struct flag *f, const char *text, const struct unit *units, uint64_t *out) {
+  return parse_quantity(text, units, out) && is_enough(f, units, *out);
 }
 
 static bool take(const struct flag *f, const char *text, void *options) {
@@ -132,15 +149,15 @@ static bool take(const struct flag *f, const char *text, void *options) {
   case FLAG_SWITCH:
     return parse_switch(text, at);
   case FLAG_TEXT:
-    return *(const char **)at = text, true;
+    return *(const char **)at = text, *text != 0;
   case FLAG_URLS:
     return add_url(at, text);
   case FLAG_BYTES:
-    return parse_quantity(text, byte_units, at);
+    return take_quantity(f, text, byte_units, at);
   case FLAG_COUNT:
-    return parse_quantity(text, count_units, at);
+    return take_quantity(f, text, count_units, at);
   case FLAG_TIME:
-    return parse_quantity(text, time_units, &v) && (*(int64_t *)at = (int64_t)v, true);
+    return take_quantity(f, text, time_units, &v) && (*(int64_t *)at = (int64_t)v, true);
   case FLAG_LEVEL:
     return ump_level_parse(text, at) == 1;
   case FLAG_FORMAT:
@@ -159,8 +176,7 @@ static int from_environment(const struct command *c, void *options) {
     if (!text || !*text) continue; /* set to nothing is not set: compose files do so */
     bool ok =
         f->kind == FLAG_URLS ? split_urls((struct flag_list *)((char *)options + f->at), text) : take(f, text, options);
-    if (!ok)
-      return ump_usage(c, "the environment variable %s must be %s, not \"%s\"", f->env, expectation(f->kind), text);
+    if (!ok) return bad_value(c, f, "the environment variable ", f->env, text);
   }
   return EXIT_OK;
 }
@@ -169,6 +185,14 @@ static const struct flag *find(const struct command *c, const char *name, size_t
   for (size_t i = 0; i < c->n_flags; i++)
     if (strlen(c->flags[i].name) == n && strncmp(c->flags[i].name, name, n) == 0) return &c->flags[i];
   return NULL;
+}
+
+static int unknown_flag(const struct command *c, const char *arg) {
+  char known[512] = "none";
+  size_t at = 0;
+  for (size_t i = 0; i < c->n_flags && at < sizeof known; i++)
+    at += (size_t)snprintf(known + at, sizeof known - at, "%s--%s", i ? ", " : "", c->flags[i].name);
+  return ump_usage(c, "unknown flag %s; the flags are %s", arg, known);
 }
 
 struct args {
@@ -182,7 +206,7 @@ struct args {
 static int take_flag(struct args *a) {
   const char *arg = a->argv[a->at] + 2, *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL;
   const struct flag *f = find(a->c, arg, equals ? (size_t)(equals - arg) : strlen(arg));
-  if (!f) return ump_usage(a->c, "unknown flag %s", a->argv[a->at]);
+  if (!f) return unknown_flag(a->c, a->argv[a->at]);
   if (f->kind == FLAG_SWITCH && !value) value = "1";
   if (!value && a->at + 1 < a->argc) value = a->argv[++a->at];
   if (!value) return ump_usage(a->c, "--%s needs a value: --%s %s", f->name, f->name, f->value);
@@ -190,9 +214,7 @@ static int take_flag(struct args *a) {
     ((struct flag_list *)((char *)a->options + f->at))->n = 0;
     a->seen_urls = true;
   }
-  if (!take(f, value, a->options))
-    return ump_usage(a->c, "--%s must be %s, not \"%s\"", f->name, expectation(f->kind), value);
-  return EXIT_OK;
+  return take(f, value, a->options) ? EXIT_OK : bad_value(a->c, f, "--", f->name, value);
 }
 
 int ump_flags_parse(const struct command *c, int argc, char **argv, void *options, const char **operands) {
@@ -210,9 +232,11 @@ int ump_flags_parse(const struct command *c, int argc, char **argv, void *option
     else if (!only_operands && strncmp(arg, "--", 2) == 0)
       err = take_flag(&a);
     else if (!only_operands && arg[0] == '-' && arg[1])
-      err = ump_usage(c, "unknown flag %s", arg);
+      err = unknown_flag(c, arg);
     else if (n == c->max_operands)
       err = ump_usage(c, "unexpected argument \"%s\"", arg);
+    else if (!*arg)
+      err = ump_usage(c, "%s is an empty text", c->operands);
     else
       operands[n++] = arg;
   }

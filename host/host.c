@@ -162,10 +162,28 @@ static int make_engine(struct host *h) {
   return h->signals ? EXIT_OK : fail(h, EXIT_RULEBOOK, "start", "out of memory or file descriptors");
 }
 
+/* ---- accounts ---- */
+
+static int check_login(void *ctx, bool create, struct ump_bytes name, struct ump_bytes password, char *error, size_t cap) {
+  return ump_store_login(ctx, create, name, password, error, cap);
+}
+
+static int open_accounts(struct host *h) {
+  char error[MESSAGE];
+  struct ump_store_cfg cfg = {.path = h->options->store, .limit = h->options->accounts};
+  if (ump_store_open(&cfg, &h->store, error, sizeof error) != 0) return fail(h, EXIT_RULEBOOK, "accounts", error);
+  struct ump_logins_cfg logins = {.loop = h->loop, .check = check_login, .ctx = h->store};
+  h->logins = ump_logins_new(&logins);
+  if (!h->logins) return fail(h, EXIT_RULEBOOK, "start", "out of memory");
+  ump_engine_set_accounts(h->engine, ump_logins_accounts(h->logins));
+  return EXIT_OK;
+}
+
 static int open_rules(struct host *h) {
   char error[MESSAGE];
   struct ump_saved saved = {0};
   struct ump_report report = {0};
+  if (!ump_rulebook_there(h->path, error, sizeof error)) return fail(h, EXIT_RULEBOOK, "rulebook", error);
   if (h->options->save && ump_save_read(h->options->save, &saved, error, sizeof error) < 0)
     return fail(h, EXIT_RULEBOOK, "save", error);
   struct ump_rules_cfg cfg = {
@@ -206,10 +224,18 @@ static int parse_urls(struct host *h, size_t n) {
   return EXIT_OK;
 }
 
+static bool is_listed_before(const struct host *h, const struct listener *l) {
+  for (const struct listener *other = h->listeners; other < l; other++)
+    if (other->url.ops->transport == l->url.ops->transport && ump_addr_equal(&other->addr, &l->addr)) return true;
+  return false;
+}
+
 static int bind_failed(struct host *h, struct listener *l, int err) {
   char text[MESSAGE];
-  const char *hint = err == -EADDRINUSE
-                         ? "; another program has it: stop that one, or choose another port with --listen"
+  const char *hint = err == -EADDRINUSE && is_listed_before(h, l) ? "; it is listed twice"
+                     : err == -EADDRINUSE
+                         ? "; another program has it: stop that one (umpire stop, if it is a host of yours), or choose "
+                           "another port with --listen, 0 for any that is free"
                      : err == -EACCES        ? "; ports below 1024 are reserved, choose a higher one with --listen"
                      : err == -EADDRNOTAVAIL ? "; this machine has no such address, 0.0.0.0 means every one"
                                              : "";
@@ -298,6 +324,7 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   raise_descriptors();
   int code = make_logger(h);
   if (code == EXIT_OK) code = make_engine(h);
+  if (code == EXIT_OK) code = open_accounts(h);
   if (code == EXIT_OK) code = open_rules(h);
   if (code == EXIT_OK) code = open_listeners(h);
   if (code == EXIT_OK) code = open_control(h);
@@ -340,7 +367,9 @@ void ump_host_deinit(struct host *h) {
   ump_signals_free(h->signals);
   ump_rules_close(h->rules);
   ump_control_close(h->control);
+  ump_logins_free(h->logins);
   ump_loop_free(h->loop);
+  ump_store_close(h->store); /* after the loop: a check on another thread ends with it */
   if (h->engine) ump_engine_free(h->engine);
   if (h->watchdog) ump_watchdog_free(h->watchdog);
   ump_logger_free(h->logger);

@@ -91,6 +91,12 @@ static void text_counters(struct ump_writer *w, const struct ump_counters *c) {
     if (c->counts[i]) put(w, "\n    %-28s %llu", c->names[i], (unsigned long long)c->counts[i]);
 }
 
+static bool is_quiet(const struct ump_counters *c) {
+  for (size_t i = 0; i < c->n; i++)
+    if (c->counts[i]) return false;
+  return true;
+}
+
 static void status_text(struct host *h, const struct ump_rules_info *i, struct ump_writer *w) {
   struct ump_counters engine = ump_engine_counters(h->engine);
   put(w, "umpire %s, pid %ld, up %.0f s, %zu KiB of memory\n", UMPIRE_VERSION, (long)getpid(),
@@ -105,7 +111,7 @@ static void status_text(struct host *h, const struct ump_rules_info *i, struct u
     put(w, "\n  listening %s", h->listeners[k].name);
     text_counters(w, &c);
   }
-  put(w, "\n  engine");
+  put(w, "\n  engine   %s", is_quiet(&engine) ? " has had nothing to do" : "");
   text_counters(w, &engine);
 }
 

@@ -37,6 +37,9 @@ static int version(void) {
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "";
   if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) return version();
+  bool help_on = argc > 2 && strcmp(name, "help") == 0; /* umpire help run: as umpire run --help */
+  for (size_t i = 0; help_on && i < N_COMMANDS; i++)
+    if (strcmp(argv[2], commands[i]->name) == 0) return ump_flags_help(commands[i], stdout), EXIT_OK;
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return help(stdout, EXIT_OK);
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(name, commands[i]->name) == 0) return commands[i]->run(commands[i], argc - 2, argv + 2);

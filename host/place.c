@@ -1,8 +1,10 @@
 #include "place.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The folder of this program, or "" when /proc does not tell. */
@@ -40,4 +42,19 @@ void ump_places_find(struct ump_places *p) {
            "/umpire");
   find_one(p->modules, "UMPIRE_MODULES", own, "/../lib/umpire", UMPIRE_BUILD_MODULES, UMPIRE_INSTALL_MODULES,
            "/umpire");
+}
+
+bool ump_rulebook_there(const char *path, char *error, size_t cap) {
+  char inside[UMP_PLACE];
+  struct stat st;
+  if (stat(path, &st) != 0) {
+    snprintf(error, cap, "%s: %s; a rulebook is a .lua file, or a folder with init.lua", path,
+             errno == ENOENT ? "there is no such file or folder" : strerror(errno));
+    return false;
+  }
+  int n = snprintf(inside, sizeof inside, "%s/init.lua", path);
+  if (!S_ISDIR(st.st_mode) || (n > 0 && n < UMP_PLACE && access(inside, F_OK) == 0)) return true;
+  snprintf(error, cap, "%s: a folder without init.lua; name one of its files, or call the rulebook's first file so",
+           path);
+  return false;
 }

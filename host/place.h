@@ -3,6 +3,7 @@
 #ifndef UMP_HOST_PLACE_H
 #define UMP_HOST_PLACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define UMP_PLACE 4096
@@ -13,5 +14,8 @@ struct ump_places {
 };
 
 void ump_places_find(struct ump_places *p); /* $UMPIRE_LIBRARY and $UMPIRE_MODULES win */
+
+/* Is there a file, or a folder with init.lua? False: error says what there is instead, and what a rulebook is. */
+bool ump_rulebook_there(const char *path, char *error, size_t cap);
 
 #endif

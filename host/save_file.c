@@ -51,13 +51,30 @@ static bool check(struct ump_saved *s, size_t n) {
   return length == s->data.n && sum == checksum(s->data);
 }
 
+static void folder_of(const char *path, char folder[4096]) {
+  const char *slash = strrchr(path, '/');
+  snprintf(folder, 4096, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+}
+
+/* A world that cannot be written when the host stops is lost, so that is asked when it starts. */
+static bool can_write(const char *path, char *error, size_t cap) {
+  char folder[4096];
+  folder_of(path, folder);
+  if (access(folder, W_OK | X_OK) == 0) return true;
+  snprintf(error, cap, "cannot write to %s: %s; --save needs a folder in which umpire may make files", folder,
+           strerror(errno));
+  return false;
+}
+
 int ump_save_read(const char *path, struct ump_saved *out, char *error, size_t cap) {
   struct stat st;
   memset(out, 0, sizeof *out);
+  if (!can_write(path, error, cap)) return -1;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return 0;
   if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-    snprintf(error, cap, "cannot read %s: %s", path, fd < 0 ? strerror(errno) : "it is no file");
+    snprintf(error, cap, "cannot read %s: %s", path,
+             fd < 0 ? strerror(errno) : "it is no file; --save needs the name of one");
     if (fd >= 0) close(fd);
     return -1;
   }
@@ -69,8 +86,7 @@ int ump_save_read(const char *path, struct ump_saved *out, char *error, size_t c
   ump_saved_free(out);
   snprintf(error, cap,
            "%s is damaged or was not written by umpire; restore it from a backup, or move it away to begin anew "
-           "without what "
-           "was saved",
+           "without what was saved",
            path);
   return -1;
 }
@@ -82,8 +98,7 @@ void ump_saved_free(struct ump_saved *s) {
 
 static void sync_folder(const char *path) { /* so that the rename itself outlives a power cut */
   char folder[4096];
-  const char *slash = strrchr(path, '/');
-  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+  folder_of(path, folder);
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
   fsync(fd);

@@ -170,11 +170,17 @@ static int bind_path(struct ump_control *c) {
 }
 
 static void explain(int err, const char *path, char *error, size_t cap) {
-  if (err == UV_EADDRINUSE)
+  struct stat st;
+  if (err == UV_EADDRINUSE && lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+    snprintf(error, cap,
+             "cannot make the control socket %s: something else of that name is there; choose another place with "
+             "--control PATH, or --control none",
+             path);
+  else if (err == UV_EADDRINUSE)
     snprintf(
         error, cap,
-        "the control socket %s belongs to a host that is running (or is no socket of ours); stop that one with 'umpire "
-        "stop --control %s', or give this one a socket of its own with --control PATH, or none with --control none",
+        "the control socket %s belongs to a host that is running; stop that one with 'umpire stop --control %s', or "
+        "give this one a socket of its own with --control PATH, or none with --control none",
         path, path);
   else
     snprintf(error, cap,

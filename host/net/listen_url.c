@@ -232,6 +232,14 @@ static int take_port(struct parse *p, const char *text) {
   return 0;
 }
 
+static bool is_ipv6(const char *text) { /* with a scope or without; asks nobody */
+  struct addrinfo *found = NULL;
+  struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_NUMERICHOST};
+  if (getaddrinfo(text, NULL, &hints, &found) != 0) return false;
+  freeaddrinfo(found);
+  return true;
+}
+
 /* Splits HOST[:PORT] or [IPv6][:PORT]. */
 static int take_authority(struct parse *p, char *text) {
   char *end, *port = NULL;
@@ -249,6 +257,8 @@ static int take_authority(struct parse *p, char *text) {
   }
   if (!*text) return wrong(p, "the host is missing; 0.0.0.0 means every interface");
   if (strlen(text) >= sizeof p->out->host) return wrong(p, "the host is longer than a name may be");
+  if (p->out->bracketed && !is_ipv6(text))
+    return wrong(p, "\"%.60s\" is no IPv6 address; [::] means every interface", text);
   memcpy(p->out->host, text, strlen(text) + 1);
   return take_port(p, port);
 }
@@ -301,8 +311,9 @@ int ump_listen_resolve(const struct ump_listen *l, struct ump_addr *out, char *e
                            .ai_flags = AI_PASSIVE | (l->bracketed ? AI_NUMERICHOST : 0)};
   int err = getaddrinfo(l->host, NULL, &hints, &found);
   if (err != 0) {
-    snprintf(error, cap, "%s://%s%s%s: %s", l->ops->scheme, l->bracketed ? "[" : "", l->host, l->bracketed ? "]" : "",
-             l->bracketed ? "this is no IPv6 address" : gai_strerror(err));
+    snprintf(error, cap,
+             "%s://%s: the host is not to be found (%s); name an address of this machine, or 0.0.0.0 for every one",
+             l->ops->scheme, l->host, gai_strerror(err));
     return UMP_EINVAL;
   }
   union ump_sockaddr sa;

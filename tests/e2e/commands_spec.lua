@@ -22,6 +22,7 @@ describe("the command line", function()
       code, out = host.run { command, "--help" }
       assert.equal(0, code)
       assert.truthy(out:find("^umpire " .. command))
+      assert.equal(out, (select(2, host.run { "help", command })))
     end
   end)
 
@@ -47,7 +48,9 @@ describe("the command line", function()
     usage({ "serve" }, 'unknown command "serve"')
     usage({ "run" }, "RULEBOOK is missing")
     usage({ "run", book, "more" }, 'unexpected argument "more"')
-    usage({ "run", book, "--lisen", "x" }, "unknown flag --lisen")
+    usage({ "run", "" }, "RULEBOOK is an empty text")
+    usage({ "run", book, "--lisen", "x" }, "unknown flag --lisen; the flags are --listen, --watch, --control,")
+    usage({ "check", book, "-j" }, "unknown flag -j; the flags are none")
     usage({ "run", book, "--listen" }, "--listen needs a value")
     usage({ "run", book, "--listen", "http://0.0.0.0:1" }, 'unknown protocol "http"; this program speaks neteria')
     usage({ "run", book, "--listen", "neteria://0.0.0.0:1?hold=1" }, 'unknown option "hold"; neteria knows')
@@ -55,10 +58,18 @@ describe("the command line", function()
     usage({ "run", book, "--listen", "neteria://0.0.0.0:70000" }, "0 to 65535")
     usage({ "run", book, "--rule-memory", "lots" }, "a number of bytes, such as 64M")
     usage({ "run", book, "--rule-time", "50" }, "a time with its unit")
+    usage({ "run", book, "--rule-time", "0s" }, "--rule-time must be a time with its unit, such as 50ms or 2s, at least 1ms")
+    usage({ "run", book, "--rule-memory", "1023K" }, "at least 1M, not")
+    usage({ "run", book, "--timers", "0" }, "--timers must be a whole number, at least 1, not")
+    usage({ "run", book, "--timers", "5000000000" }, "--timers must be at most 4294967295")
+    usage({ "run", book, "--control", "" }, "--control must be a text of at least one character")
+    usage({ "run", book, "--listen", "neteria://[zz]:1" }, '"zz" is no IPv6 address')
     usage({ "run", book, "--log-level", "loud" }, "debug, info, warn or error")
     usage({ "run", book, "--log-format", "xml" }, "text or json")
     usage({ "run", book }, "the environment variable UMPIRE_LOG_LEVEL must be", { UMPIRE_LOG_LEVEL = "loud" })
     usage({ "run", book }, 'unknown protocol "x"', { UMPIRE_LISTEN = "x://y" })
+    usage({ "run", book }, "the environment variable UMPIRE_LISTEN: x://y", { UMPIRE_LISTEN = "x://y" })
+    usage({ "run", book }, "UMPIRE_TIMERS must be a whole number, at least 1", { UMPIRE_TIMERS = "0" })
   end)
 
   it("checks rulebooks", function()
@@ -70,6 +81,19 @@ describe("the command line", function()
     code, _, err = host.run { "check", host.write(folder .. "/bad.lua", bad) }
     assert.equal(1, code)
     assert.truthy(err:find "bad%.lua:2:")
+  end)
+
+  it("says what a rulebook is when it is given something else", function()
+    local folder = host.folder()
+    for _, command in ipairs { "check", "run" } do
+      local code, _, err = host.run { command, folder .. "/none.lua" }
+      assert.equal(1, code)
+      assert.truthy(err:find("none.lua: there is no such file or folder; a rulebook is a .lua file, or a folder with", 1, true))
+      code, _, err = host.run { command, folder }
+      assert.equal(1, code)
+      assert.truthy(err:find(folder .. ": a folder without init.lua", 1, true))
+    end
+    assert.equal(0, (host.run { "check", host.write(folder .. "/init.lua", good):match "(.*)/" }))
   end)
 
   it("tells when no host is running", function()
@@ -138,6 +162,15 @@ describe("the command line", function()
     assert.equal(one.pid, one:status().pid) -- the one that was turned away took nothing with it
     assert.equal(0, two:wait_exit())
     assert.equal(0, one:stop())
+  end)
+
+  it("leaves alone what has the name of its control socket and is none", function()
+    local folder = host.folder()
+    local notes = host.write(folder .. "/notes", "mine")
+    local h = host.start { rules = good, control = notes, ready = false }
+    assert.equal(3, h:wait_exit())
+    assert.truthy(table.concat(h.lines, "\n"):find("something else of that name is there", 1, true))
+    assert.equal("mine", host.read(notes))
   end)
 
   it("takes over the control socket of a host that died", function()

@@ -164,6 +164,18 @@ describe("umpire run", function()
     assert.truthy(table.concat(h.lines, "\n"):find("damaged.*move it away"))
   end)
 
+  it("asks at the start whether it can save at the end", function()
+    local folder = host.folder()
+    for path, says in pairs {
+      [folder .. "/none/world"] = "cannot write to .*/none/: No such file or directory; %-%-save needs a folder",
+      [folder] = "it is no file; %-%-save needs the name of one",
+    } do
+      local h = host.start { rules = rules(1), flags = { "--save", path }, ready = false }
+      assert.equal(1, h:wait_exit())
+      assert.truthy(table.concat(h.lines, "\n"):find(says), table.concat(h.lines, "\n"))
+    end
+  end)
+
   it("ends at once on a second signal", function()
     local stubborn = rules(1):gsub("function book.save", [[
 function book.disconnect() local x = 0; while true do x = x + 1 end end
@@ -189,6 +201,10 @@ function book.save]])
     assert.equal(3, other:wait_exit())
     assert.truthy(table.concat(other.lines, "\n"):find("cannot bind neteria://127.0.0.1:" .. h.port, 1, true))
     assert.truthy(table.concat(other.lines, "\n"):find "choose another port with %-%-listen")
+    local url = "neteria://127.0.0.1:" .. h.port + 1
+    other = host.start { rules = rules(1), listen = { url, url }, ready = false }
+    assert.equal(3, other:wait_exit())
+    assert.truthy(table.concat(other.lines, "\n"):find "cannot bind .*; it is listed twice")
     assert.equal(0, h:stop())
   end)
 
