@@ -8,12 +8,14 @@
 #include "net/entropy.h"
 #include "net/listen_url.h"
 #include "net/logger.h"
+#include "net/logins.h"
 #include "net/loop.h"
 #include "net/signal.h"
 #include "net/tcp.h"
 #include "net/udp.h"
 #include "net/watch.h"
 #include "place.h"
+#include "store/store.h"
 
 struct run_options {
   struct flag_list listen;
@@ -21,7 +23,8 @@ struct run_options {
   const char *control; /* NULL: the default path; "none": no control socket */
   enum ump_log_format log_format;
   enum ump_level log_level;
-  const char *save;
+  const char *save, *store;
+  uint64_t accounts;
   uint64_t window_memory, window_per_client, effects, effect_memory, timers;
   uint64_t rule_memory;
   int64_t rule_time, rule_warn, load_time, stuck_time;
@@ -48,6 +51,8 @@ struct host {
   struct ump_watchdog *watchdog;
   struct ump_rules *rules;
   struct ump_loop *loop;
+  struct ump_store *store;
+  struct ump_logins *logins;
   struct ump_signals *signals;
   struct ump_control *control;
   struct ump_watch *watch;
