@@ -25,6 +25,8 @@ struct ump_rulebook_ops {
                struct ump_bytes *reason);
   /* dt: 1 / tick_rate; after a stall there is one more, for all that was missed */
   int (*tick)(void *self, ump_time dt);
+  /* 1 (of one that does not repeat): it did nothing, for others come first. It is called again in the next run of the
+   * timers, after all that are due by now; in between the host looks at its sockets. */
   int (*timer)(void *self, uint64_t id);
   /* An event of this client will be judged soon: steps 0 and 1, some events apart, call for what of it is in memory. */
   void (*expect)(const void *self, const struct ump_client *c, int step); /* may be NULL */

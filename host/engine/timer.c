@@ -127,6 +127,13 @@ static ump_time next_due(const struct ump__timer *t, ump_time now) {
   return t->due + (missed + 1) * t->every;
 }
 
+/* The rulebook has no time for it now. It waits behind all that is due, and is called in the next run. */
+static void put_off(struct ump_engine *e, struct ump__timer *t) {
+  t->last = false;
+  t->due = e->now;
+  ump_heap_insert(&e->timers.heap, &t->node, t->due);
+}
+
 static void call_timer(struct ump_engine *e, struct ump__timer *t) {
   struct ump_rulebook *rb = t->owner;
   uint64_t id = t->id;
@@ -134,10 +141,16 @@ static void call_timer(struct ump_engine *e, struct ump__timer *t) {
   t->last = last;
   if (!last) t->due = next_due(t, e->now);
   ump_heap_insert(&e->timers.heap, &t->node, last ? UMP_NEVER : t->due);
-  UMP__COUNT(e, timers);
   ump__call_begin(e, rb);
-  /* A repeating one may end itself in the call: t is not looked at any more. */
-  ump__call_end(e, rb->ops->timer(rb->self, id));
+  /* A repeating one may end itself in the call: t is not looked at any more, unless nothing was done. */
+  int rc = rb->ops->timer(rb->self, id);
+  ump__call_end(e, rc);
+  if (rc > 0) {
+    assert(last);
+    put_off(e, t);
+    return;
+  }
+  UMP__COUNT(e, timers);
   if (last) ump__timer_end(e, id, true);
   ump__kicks_run(e);
 }
@@ -182,7 +195,8 @@ void ump__ticks_set(struct ump_engine *e, double rate_hz) {
   e->ticks = (struct ump__ticks){.rate_hz = rate_hz, .base = e->now, .k = 1};
 }
 
-/* Timers that are started meanwhile wait for the next time, or one that starts itself again would keep us here. */
+/* Timers that are started or put off meanwhile wait for the next time, or one that starts itself again would keep us
+ * here. */
 void ump__timers_run(struct ump_engine *e) {
   uint64_t fresh = e->timers.heap.order;
   for (;;) {

@@ -29,6 +29,35 @@ static void test_timers_fire_once_at_their_time(void **state) {
   world_end(&w);
 }
 
+static int puts_off(struct world *w, const char *what, struct ump_client *c, const char *arg) {
+  (void)c, (void)arg;
+  int *left = w->user;
+  return strcmp(what, "timer") == 0 && (*left)-- > 0 ? 1 : WORLD_DEFAULT;
+}
+
+/* What is put off waits behind all that is due, for the next run; it comes at once then, and in the same order. */
+static void test_timers_may_be_put_off(void **state) {
+  (void)state;
+  struct world w;
+  int left = 2;
+  world_init(&w, NULL);
+  w.hook = puts_off, w.user = &left;
+  timer(&w, UMP_S, 0), timer(&w, UMP_S, 0), timer(&w, 2 * UMP_S, 0);
+  uint64_t id = timer(&w, 9 * UMP_S, 0);
+  w.now += 3 * UMP_S;
+  ump_engine_expire(w.engine, w.now);
+  expect(&w, "timer 0", "timer 1", "timer 2", "timer_gone 2");
+  assert_true(ump_engine_deadline(w.engine) == w.now);
+  ump_engine_expire(w.engine, w.now);
+  expect(&w, "timer 0", "timer_gone 0", "timer 1", "timer_gone 1");
+  assert_int_equal(world_count(&w, "timers"), 3);
+  left = 1, w.now += 6 * UMP_S;
+  ump_engine_expire(w.engine, w.now);
+  assert_int_equal(ump_engine_cancel(w.engine, id), 0);
+  expect(&w, "timer 3", "timer_gone 3");
+  world_end(&w);
+}
+
 static void test_timers_repeat_without_drift(void **state) {
   (void)state;
   struct world w;
@@ -358,6 +387,7 @@ static void test_engine_expires_the_listener_that_is_due(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_timers_fire_once_at_their_time),
+      cmocka_unit_test(test_timers_may_be_put_off),
       cmocka_unit_test(test_timers_repeat_without_drift),
       cmocka_unit_test(test_timers_cancelled_do_not_fire),
       cmocka_unit_test(test_timers_started_and_cancelled_in_one_call),
