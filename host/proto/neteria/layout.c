@@ -5,6 +5,10 @@
  * fuzz_neteria_layout holds one against the other. Not for the values' sake: event_data is checked as strictly as ever. */
 #include "proto/neteria/internal.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 struct cursor {
   const uint8_t *p, *end;
 };
@@ -34,11 +38,26 @@ static inline uint64_t special(const uint8_t *p) {
   return ((quote - ones) | (backslash - ones) | (del - ones) | (w - ones * 0x20) | w) & ones * 0x80;
 }
 
+#ifdef __SSE2__
+static inline __m128i special16(const uint8_t *p) {
+  __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+  /* as signed numbers, bytes from 0x80 up are below 0x20 too */
+  return _mm_or_si128(_mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))),
+                      _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+}
+static inline bool special36(const uint8_t *p) {
+  return _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special16(p), special16(p + 16)), special16(p + 20)));
+}
+#else
+static inline bool special36(const uint8_t *p) {
+  return special(p) | special(p + 8) | special(p + 16) | special(p + 24) | special(p + 28);
+}
+#endif
+
 /* The 36 bytes of an id, or something else that long without anything special in it. */
 static inline bool id36(struct cursor *c, struct ump_bytes *out) {
   const uint8_t *p = c->p;
-  if (c->end - p < UMP_UUID_TEXT) return false;
-  if (special(p) | special(p + 8) | special(p + 16) | special(p + 24) | special(p + 28)) return false;
+  if (c->end - p < UMP_UUID_TEXT || special36(p)) return false;
   *out = ump_bytes(p, UMP_UUID_TEXT);
   c->p += UMP_UUID_TEXT;
   return true;
