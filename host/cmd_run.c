@@ -27,9 +27,9 @@ static const struct flag flags[] = {
      NULL},
     {"store", "UMPIRE_STORE", "FILE", FLAG_TEXT, AT(store),
      "keep accounts (names and hashes of passwords) in this SQLite database,\n"
-     "for rulebooks without a login of their own (default: in memory)"},
+     "for rulebooks without a login of their own (default: in memory)", NULL},
     {"accounts", "UMPIRE_ACCOUNTS", "N", FLAG_COUNT, AT(accounts),
-     "accounts that players may make (default 100000)"},
+     "accounts that players may make (default 100000)", "1"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
      "a call into the rulebook that takes longer is ended (default 50ms)", "1ms"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
