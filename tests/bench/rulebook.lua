@@ -12,14 +12,15 @@ function game.connect(client)
 end
 
 function game.legal(client, event)
-  if event.name == "shout" then return type(event.data) == "table" and #event.data == 2 end
-  if event.name ~= "move" then return false, "unknown event" end
-  local step = event.data
+  local name, step = event.name, event.data
+  if name == "shout" then return type(step) == "table" and #step == 2 end
+  if name ~= "move" then return false, "unknown event" end
   if type(step) ~= "table" or #step ~= 2 then return false, "a move is [dx, dy]" end
   local dx, dy = step[1], step[2]
   if type(dx) ~= "number" or type(dy) ~= "number" then return false, "a move is two numbers" end
   if dx < -1 or dx > 1 or dy < -1 or dy > 1 then return false, "one cell at a time" end
-  local x, y = client.data.x + dx, client.data.y + dy
+  local me = client.data
+  local x, y = me.x + dx, me.y + dy
   if x < 0 or y < 0 or x >= SIZE or y >= SIZE then return false, "there is a wall" end
   return true
 end
