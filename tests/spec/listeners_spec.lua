@@ -20,7 +20,7 @@ local function arithmetic(loss, tries) return (1 - (1 - loss) ^ 2) ^ tries end
 -- At most so many of n, with less than one chance in a thousand that it is more although each is lost with that probability.
 local function at_most(n, probability)
   local mean = n * probability
-  return math.ceil(mean + 3.1 * math.sqrt(mean * (1 - probability)) + 1)
+  return math.ceil(mean + 3.1 * math.sqrt(mean * (1 - probability)))
 end
 
 local function address(i) return ("10.0.%d.%d:50000"):format(i // 250, i % 250 + 1) end
