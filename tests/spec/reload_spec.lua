@@ -58,6 +58,7 @@ describe("1 000 reloads under load, every third one broken", function()
     end
     local late = world:info()
     assert.is_true(world:settle(300))
+    world:advance(20) -- a notify that was lost is the host's to repeat; no client waits for it
 
     assert.equal(good + 1, late.loads)
     assert.equal(refused, late.refused)
