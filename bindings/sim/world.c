@@ -6,10 +6,11 @@
 #include "proto/joint/joint.h"
 #include "proto/laneya/laneya.h"
 #include "proto/neteria/neteria.h"
+#include "proto/pymmorpg/pymmorpg.h"
 #include "serve.h"
 #include "stream.h"
 
-static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya, &ump_joint};
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya, &ump_joint, &ump_pymmorpg};
 
 /* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
 #define STUCK_AFTER 100000
@@ -75,7 +76,10 @@ int ump_sim_world_init(struct ump_sim_world *w, uint64_t seed) {
   ump_sim_net_init(&w->net, &w->mem, seed * 3 + 2);
   struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->rng_engine, .log = &w->log};
   w->engine = ump_engine_new(&cfg, w->now);
-  return w->engine ? 0 : UMP_ENOMEM;
+  if (!w->engine) return UMP_ENOMEM;
+  ump_sim_accounts_init(&w->accounts, &w->log);
+  ump_engine_set_accounts(w->engine, &w->accounts.face);
+  return 0;
 }
 
 size_t ump_sim_world_deinit(struct ump_sim_world *w) {
@@ -84,6 +88,7 @@ size_t ump_sim_world_deinit(struct ump_sim_world *w) {
     ump_engine_free(w->engine);
     ump_sim_net_deinit(&w->net);
     ump_sim_serve_deinit(w);
+    ump_sim_accounts_deinit(&w->accounts);
     w->rules = NULL, w->engine = NULL;
   }
   for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);

@@ -3,6 +3,7 @@
 #ifndef UMP_SIM_WORLD_H
 #define UMP_SIM_WORLD_H
 
+#include "accounts.h"
 #include "bindings/rules.h"
 #include "engine/engine.h"
 #include "network.h"
@@ -29,6 +30,7 @@ struct ump_sim_world {
   struct ump_sim_line *lines; /* not in mem: they are the observer's, not the world's */
   size_t n_lines, cap_lines, dropped_lines;
   struct ump_engine *engine;
+  struct ump_sim_accounts accounts;
   struct ump_rules *rules;
   char *library;          /* the rules borrow it for every reload */
   struct ump_sim_net net;
