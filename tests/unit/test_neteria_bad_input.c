@@ -113,6 +113,38 @@ static void test_neteria_tells_the_client_that_event_data_is_malformed(void **st
   assert_true(nt_counter(&w, "bad_data") == 12);
 }
 
+/* The same in the very layout of the real client, and as a log-in. */
+static void test_neteria_malformed_data_in_the_real_client_s_layout(void **state) {
+  static const char *const data[] = {"NaN", "{\"a\": Infinity}", "1e999", "\"\\ud800\"", "{\"a\": 1, \"a\": 2}", "{\"\\u0000\": 1}"};
+  char text[512];
+  (void)state;
+  for (size_t i = 0; i < 2 * sizeof data / sizeof *data; i++) {
+    snprintf(text, sizeof text,
+             "{\"method\": \"%s\", " IDS ", \"event_data\": %s, \"timestamp\": \"2026-11-21 09:57:45.713460\", \"retry\": 0, "
+             "\"priority\": \"normal\"}", i % 2 ? "AUTH" : "EVENT", data[i / 2]);
+    is_malformed(text, "normal");
+    assert_int_equal(w.last.type, UMP_EVENT_JUDGE); /* no log-in without a name */
+  }
+}
+
+/* 32 levels, the envelope's own included. */
+static void test_neteria_the_bounds_of_event_data_are_exact(void **state) {
+  (void)state;
+  for (size_t levels = 29; levels < 35; levels++) {
+    char *open = repeated("{\"method\": \"EVENT\", " IDS ", \"event_data\": ", "[", levels, "");
+    char *deep = repeated(open, "]", levels, "}");
+    if (levels > 31) {
+      is_malformed(deep, "normal");
+    } else {
+      nt_in(&w, a, deep);
+      nt_expect(&w, a, "{\"method\": \"LEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\"}");
+      nt_ok_event(&w, a, A, E1);
+      w.n_judged = 0;
+    }
+    free(open), free(deep);
+  }
+}
+
 static void test_neteria_a_malformed_event_is_answered_once_for_all(void **state) {
   (void)state;
   nt_in(&w, a, WITH("NaN"));
@@ -304,6 +336,8 @@ int main(void) {
       TEST(test_neteria_drops_what_is_no_json),
       TEST(test_neteria_drops_json_that_is_no_object),
       TEST(test_neteria_tells_the_client_that_event_data_is_malformed),
+      TEST(test_neteria_malformed_data_in_the_real_client_s_layout),
+      TEST(test_neteria_the_bounds_of_event_data_are_exact),
       TEST(test_neteria_a_malformed_event_is_answered_once_for_all),
       TEST(test_neteria_drops_malformed_data_when_the_envelope_is_not_sound),
       TEST(test_neteria_integers_beyond_64_bits_are_let_through),
