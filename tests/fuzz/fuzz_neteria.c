@@ -178,7 +178,7 @@ static void note_text(struct world *w, const char *text, unsigned where) {
   struct ump_uuid uuid;
   char id[37] = "";
   if (!strncmp(text, brief, sizeof brief - 1)) {
-    strncpy(id, text + sizeof brief - 1, 5);
+    for (size_t i = 0; i < 5 && text[sizeof brief - 1 + i]; i++) id[i] = text[sizeof brief - 1 + i];
     note_id(w, id, where, false);
     return;
   }
