@@ -106,7 +106,10 @@ bool ln_make(struct ln_world *w, struct ln_cfg cfg) {
   w->rules = (struct ump_rulebook){.ops = &rules, .self = w};
   struct ump_engine_cfg ec = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log};
   if (!(w->engine = ump_engine_new(&ec, w->now))) return false;
-  struct ump_proto_cfg pc = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log,
+  const struct ump_option_value options[] = {{.name = "payload", .number = cfg.payload ? cfg.payload : 1 << 20},
+                                             {.name = "unsent", .number = cfg.unsent ? cfg.unsent : 1 << 20},
+                                             {.name = "batch", .number = cfg.batch ? cfg.batch : 64}};
+  struct ump_proto_cfg pc = {.options = options, .n_options = 3, .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log,
                              .limit = cfg.limit ? cfg.limit : 4096, .per_address = cfg.per_address ? cfg.per_address : 64};
   if (ump_engine_listen(w->engine, &ump_laneya, &pc, 10, &w->listener, w->now) != 0) return false;
   ump_engine_set_rulebook(w->engine, &w->rules, w->now);

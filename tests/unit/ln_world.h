@@ -24,6 +24,7 @@ struct ln_conn {
 
 struct ln_cfg { /* 0: the default given */
   uint32_t limit, per_address; /* 4096, 64 */
+  uint32_t payload, unsent, batch; /* 1 MiB, 1 MiB, 64 */
 };
 
 struct ln_world;

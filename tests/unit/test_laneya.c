@@ -453,6 +453,30 @@ static void test_laneya_batch_whose_results_are_too_large_is_internal(void **sta
   ln_close(&w);
 }
 
+static void test_laneya_limits_are_options(void **state) {
+  (void)state;
+  ln_open(&w, (struct ln_cfg){.payload = 5000, .unsent = 4096, .batch = 2});
+  ln_dial(&w, 0, 1);
+#define WALK "{\"action\": \"walk\", \"data\": {}}"
+  ln_ask(&w, 0, "1", "ann", "batch", "{\"actions\": [" WALK ", " WALK "]}");
+  assert_non_null(strstr(ln_take(&w, 0), "success"));
+  ln_ask(&w, 0, "2", "ann", "batch", "{\"actions\": [" WALK ", " WALK ", " WALK "]}");
+  ln_expect_status(&w, 0, "2", "invalid");
+  w.big = 4700;
+  ln_ask(&w, 0, "3", "ann", "big", "{}"); /* our own messages, too */
+  ln_expect_status(&w, 0, "3", "internal");
+  w.big = 3000, w.conns[0].room = 0;
+  ln_ask(&w, 0, "4", "ann", "big", "{}"), ln_ask(&w, 0, "5", "ann", "big", "{}");
+  assert_false(w.conns[0].reading);
+  ln_read(&w, 0, SIZE_MAX);
+  assert_true(w.conns[0].reading);
+  assert_non_null(ln_take(&w, 0)), assert_non_null(ln_take(&w, 0));
+  ln_in(&w, 0, "5001:", 5);
+  ln_expect_status(&w, 0, "null", "invalid");
+  assert_true(w.conns[0].ended);
+  ln_close(&w);
+}
+
 /* ---- coming and going ---- */
 
 static void test_laneya_kicked_hears_the_answer_first(void **state) {
@@ -555,6 +579,7 @@ int main(void) {
       cmocka_unit_test(test_laneya_repeated_batch_is_executed_once),
       cmocka_unit_test(test_laneya_logout_within_a_batch_takes_the_name_from_what_follows),
       cmocka_unit_test(test_laneya_batch_whose_results_are_too_large_is_internal),
+      cmocka_unit_test(test_laneya_limits_are_options),
       cmocka_unit_test(test_laneya_kicked_hears_the_answer_first),
       cmocka_unit_test(test_laneya_kick_in_a_batch_ends_it),
       cmocka_unit_test(test_laneya_refused_by_the_rules_is_closed),

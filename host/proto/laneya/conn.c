@@ -61,13 +61,13 @@ void ump__laneya_moved(struct laneya *l, struct conn *c) {
   if (c->transport_gone || c->aborted) return;
   if (c->closing)
     ump_list_push(&l->leaving, &c->stalled);
-  else if (c->out.n >= UNSENT_MAX)
+  else if (c->out.n >= l->unsent)
     ump_list_push(&l->full, &c->stalled);
 }
 
 void ump__laneya_queued(struct laneya *l, struct conn *c) {
   ump__laneya_touch(l, c);
-  if (c->out.n >= UNSENT_MAX && !ump_list_linked(&c->stalled)) ump__laneya_moved(l, c);
+  if (c->out.n >= l->unsent && !ump_list_linked(&c->stalled)) ump__laneya_moved(l, c);
 }
 
 /* ---- names ---- */

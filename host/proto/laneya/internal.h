@@ -11,13 +11,9 @@
 #include "proto/proto.h"
 
 enum {
-  PAYLOAD_MAX = 1 << 20,     /* bytes of one message, each way */
-  WHOLE_MAX = PAYLOAD_MAX + 16, /* with its length and comma */
-  UNSENT_MAX = 1 << 20,      /* above this we stop reading from it; updates it cannot take end it */
-  UNSENT_FIRST = 64 << 10,   /* the same for updates to one that has not said anything yet */
-  BATCH_MAX = 64,            /* actions in one request */
+  UNSENT_FIRST = 64 << 10,   /* as `unsent`, for updates to one that has not said anything yet */
   KEY_MAX = 256,             /* bytes of a request key's JSON token; the real client counts 1, 2, 3 */
-  RESULTS_MAX = PAYLOAD_MAX - 2048, /* of a batch; the rest is for the key, a message and the frame */
+  FRAME = 2048,              /* room that a response takes besides results: a key, a message, JSON */
   ACTION_MAX = 256,          /* bytes of an action's name */
   USER_MAX = 64,             /* bytes of a user name, as everywhere in the host */
   ANSWERS_KEPT = 1024,        /* for repeated keys, per connection */
@@ -26,7 +22,7 @@ enum {
 };
 #define MESSAGE_TIMEOUT (10 * UMP_S) /* in the middle of a message, without a byte */
 #define FIRST_TIMEOUT (60 * UMP_S)   /* until the first complete message */
-#define FULL_TIMEOUT (60 * UMP_S)    /* with UNSENT_MAX bytes waiting, of which it takes none */
+#define FULL_TIMEOUT (60 * UMP_S)    /* with `unsent` bytes waiting, of which it takes none */
 #define FAREWELL_TIMEOUT (10 * UMP_S) /* for the last words to somebody who takes none of them */
 
 enum status { SUCCESS, INVALID, ILLEGAL, INTERNAL };
@@ -97,6 +93,9 @@ struct laneya {
   const struct ump_mem *mem;
   const struct ump_log *log;
   uint32_t limit, per_address;
+  size_t payload; /* bytes of one message, each way */
+  size_t unsent;  /* above this we stop reading from it; updates it cannot take end it */
+  unsigned batch; /* actions in one request */
   struct conn **conns; /* by the driver's number */
   uint32_t conns_cap, n_conns;
   struct ump_tally addresses;
@@ -106,7 +105,7 @@ struct laneya {
   struct ump_list touched;
   ump_time now;                      /* of the call that is being served */
   struct ump_list reading, first;    /* in the middle of a message; before the first one: each in order of time */
-  struct ump_list full, leaving;     /* UNSENT_MAX waits for it; its last words do: by `stalled`, in order of time */
+  struct ump_list full, leaving;     /* `unsent` bytes wait for it; its last words do: by `stalled`, in order of time */
   uint8_t action[ACTION_MAX];        /* the decoded name in the event that was pulled last */
   uint64_t counts[N_COUNTERS];
 };

@@ -10,13 +10,29 @@ static const char *const COUNTERS[N_COUNTERS] = {
     [FORGOTTEN] = "requests_repeated_too_late", [NO_MEMORY] = "no_memory",
 };
 
+/* wire/laneya, Limits */
+static const struct ump_option options[] = {
+    {"payload", "1048576", "bytes of one message, each way", UMP_OPTION_NUMBER, 4096, 9999999},
+    {"unsent", "1048576", "bytes waiting for one connection above which it is not read from, and closed by the next update",
+     UMP_OPTION_NUMBER, 4096, 1 << 30},
+    {"batch", "64", "actions in one request", UMP_OPTION_NUMBER, 0, 4096},
+};
+
 /* ---- life ---- */
+
+static uint64_t option(const struct ump_proto_cfg *cfg, const char *name, uint64_t fallback) {
+  for (size_t i = 0; i < cfg->n_options; i++)
+    if (strcmp(cfg->options[i].name, name) == 0) return cfg->options[i].number;
+  return fallback;
+}
 
 static int laneya_create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
   struct laneya *l = ump_zalloc(cfg->mem, sizeof *l);
   if (!l) return UMP_ENOMEM;
   l->now = now;
   l->mem = cfg->mem, l->log = cfg->log, l->limit = cfg->limit, l->per_address = cfg->per_address;
+  l->payload = option(cfg, "payload", 1 << 20), l->unsent = option(cfg, "unsent", 1 << 20);
+  l->batch = (unsigned)option(cfg, "batch", 64);
   ump_rng_fill(cfg->rng, l->hash_key.b, sizeof l->hash_key.b);
   ump_tally_init(&l->addresses, l->mem, &l->hash_key, l->limit);
   ump_list_init(&l->ready);
@@ -64,7 +80,7 @@ static int laneya_open(void *self, uint32_t id, const struct ump_addr *from, ump
     return l->counts[NO_MEMORY]++, UMP_ENOMEM;
   }
   c->id = id, c->addr = *from, c->opened = c->last = now;
-  ump_buffer_init(&c->in, l->mem, WHOLE_MAX + 65536); /* a whole message and one more read */
+  ump_buffer_init(&c->in, l->mem, l->payload + 16 + 65536); /* a whole message and one more read */
   ump_outqueue_init(&c->out, l->mem);
   l->conns[id] = c;
   l->n_conns++;
@@ -163,7 +179,7 @@ static int laneya_notify(void *self, uint32_t id, struct ump_blob *payload, ump_
   l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c || c->gone) return UMP_EGONE;
-  if (c->out.n > (c->spoken ? UNSENT_MAX : UNSENT_FIRST)) {
+  if (c->out.n > (c->spoken || l->unsent < UNSENT_FIRST ? l->unsent : UNSENT_FIRST)) {
     l->counts[SLOW_READER]++;
     ump__laneya_abort(l, c, "it does not read what it is sent");
     return UMP_EGONE;
@@ -214,20 +230,21 @@ static void laneya_sent(void *self, uint32_t id, size_t n, ump_time now) {
   l->now = now;
   struct conn *c = ump__laneya_conn(l, id);
   if (!c) return;
-  bool was_full = c->out.n >= UNSENT_MAX;
+  bool was_full = c->out.n >= l->unsent;
   ump_outqueue_consume(&c->out, n);
   if (ump_list_linked(&c->stalled)) ump__laneya_moved(l, c);
-  if (was_full && c->out.n < UNSENT_MAX) {
+  if (was_full && c->out.n < l->unsent) {
     ump__laneya_wake(l, c); /* messages that waited for this are looked at again */
     ump__laneya_touch(l, c);
   }
 }
 
 static unsigned laneya_wants(void *self, uint32_t id) {
-  struct conn *c = ump__laneya_conn(self, id);
+  struct laneya *l = self;
+  struct conn *c = ump__laneya_conn(l, id);
   if (!c || c->aborted) return UMP_WANTS_ABORT;
   if (c->closing) return UMP_WANTS_CLOSE;
-  return c->out.n < UNSENT_MAX ? UMP_WANTS_INPUT : 0;
+  return c->out.n < l->unsent ? UMP_WANTS_INPUT : 0;
 }
 
 /* ---- time ---- */
@@ -291,6 +308,8 @@ const struct ump_proto_ops ump_laneya = {
     .encoding = UMP_JSON,
     .default_port = 5001,
     .effects_first = true,
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
     .create = laneya_create,
     .destroy = laneya_destroy,
     .open = laneya_open,

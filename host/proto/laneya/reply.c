@@ -19,7 +19,7 @@ struct ump_bytes ump__laneya_message(const struct ump_answer *a) {
 static struct ump_blob *compose(struct laneya *l, const struct ump_bytes *pieces, size_t n) {
   size_t size = 0;
   for (size_t i = 0; i < n; i++) size += pieces[i].n;
-  if (size > PAYLOAD_MAX) return NULL;
+  if (size > l->payload) return NULL;
   char head[UMP_NETSTRING_HEAD];
   size_t head_n = ump_netstring_head(size, head);
   struct ump_blob *blob = ump_blob_new(l->mem, head_n + size + 1);
@@ -78,7 +78,7 @@ static bool clashes(const struct ump_json_value *object) {
 int ump__laneya_pack(struct laneya *l, const struct ump_notice *n, struct ump_blob **out) {
   struct ump_json_value data;
   if (!n->has_name) return UMP_ENOSUPPORT;
-  if (n->data.n + n->name.n * 6 > PAYLOAD_MAX - 64) return UMP_ETOOBIG;
+  if (n->data.n + n->name.n * 6 > l->payload - 64) return UMP_ETOOBIG;
   if (n->has_data) {
     if (ump_json_check(n->data, &data, NULL) != 0 || data.type != UMP_JSON_OBJECT || clashes(&data)) return UMP_ENOSUPPORT;
   }

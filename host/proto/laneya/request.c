@@ -110,11 +110,11 @@ static const char *fault_of(const struct envelope *e, bool five) {
 }
 
 /* The list of actions of a well-formed batch. */
-static bool batch_actions(const struct ump_json_value *data, struct ump_json_value *actions) {
+static bool batch_actions(const struct laneya *l, const struct ump_json_value *data, struct ump_json_value *actions) {
   if (data->n_members != 1) return false;
   struct ump_json_value key;
   ump_json_only_member(data, &key, actions);
-  return is(&key, "actions") && actions->type == UMP_JSON_ARRAY && actions->n_members <= BATCH_MAX;
+  return is(&key, "actions") && actions->type == UMP_JSON_ARRAY && actions->n_members <= l->batch;
 }
 
 /* An item has exactly `action`, a string, and `data`, an object. */
@@ -150,8 +150,8 @@ static int judge(struct laneya *l, struct conn *c, const struct ump_json_value *
 static int start_batch(struct laneya *l, struct conn *c, const struct ump_json_value *data) {
   struct request *r = &c->request;
   struct ump_bytes key = ump_bytes(r->key, r->key_n);
-  if (!batch_actions(data, &r->actions) || !batch_is_sound(&r->actions)) {
-    refuse(l, c, key, INVALID, "data of a batch is {\"actions\": [{\"action\": ..., \"data\": {...}}, ...]}, at most 64");
+  if (!batch_actions(l, data, &r->actions) || !batch_is_sound(&r->actions)) {
+    refuse(l, c, key, INVALID, "data of a batch is {\"actions\": [{\"action\": ..., \"data\": {...}}, ...]}, and not too many of them");
     done(l, c);
     return 0;
   }
@@ -216,7 +216,7 @@ static bool add_result(struct laneya *l, struct request *r, enum status status, 
   static const char *const names[] = {"success", "invalid", "illegal", "internal"};
   bool object = data.n && data.p[0] == '{';
   size_t need = r->results_n + data.n + 64;
-  if (need > RESULTS_MAX) return false;
+  if (need > l->payload - FRAME) return false;
   if (need > r->results_cap) {
     size_t cap = need * 2;
     uint8_t *p = ump_realloc(l->mem, r->results, r->results_cap, cap);
@@ -275,7 +275,7 @@ static int next_of_batch(struct laneya *l, struct conn *c, struct ump_event *ev)
 
 int ump__laneya_next(struct laneya *l, struct conn *c, struct ump_event *ev, ump_time now) {
   /* a batch that was begun is finished: its actions lie in `in`, which must not move under them */
-  while (!c->gone && (c->request.batch || c->out.n < UNSENT_MAX)) {
+  while (!c->gone && (c->request.batch || c->out.n < l->unsent)) {
     if (c->logged_out) {
       c->logged_out = false;
       *ev = (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = c->id, .client = c->client};
@@ -286,7 +286,7 @@ int ump__laneya_next(struct laneya *l, struct conn *c, struct ump_event *ev, ump
       continue;
     }
     struct ump_bytes payload, in = ump_buffer_bytes(&c->in);
-    int err = in.n ? ump_netstring_read(in, PAYLOAD_MAX, &payload, &c->message) : UMP_EAGAIN;
+    int err = in.n ? ump_netstring_read(in, l->payload, &payload, &c->message) : UMP_EAGAIN;
     if (err == UMP_EAGAIN) {
       if (c->eof)
         ump__laneya_end(l, c, "left");
@@ -338,7 +338,7 @@ void ump__laneya_answer(struct laneya *l, struct conn *c, const struct ump_answe
     return;
   }
   struct ump_bytes key = ump_bytes(r->key, r->key_n);
-  if (status == SUCCESS && a->data.n > PAYLOAD_MAX - KEY_MAX - 128) status = INTERNAL;
+  if (status == SUCCESS && a->data.n > l->payload - KEY_MAX - 128) status = INTERNAL;
   struct ump_blob *blob = status == SUCCESS ? ump__laneya_response(l, key, status, a->data)
                                             : ump__laneya_failure(l, key, status, ump__laneya_message(a));
   ump__laneya_keep(l, c, key, blob);
