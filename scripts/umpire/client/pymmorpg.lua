@@ -1,5 +1,6 @@
---- A PYMMORPG client that does no I/O: bytes and the time go in, bytes come out. The page that describes the protocol has no client;
--- this one does what it says: each request is answered by one reply, in order, and whatever stands behind a reply's value is a flag.
+--- A PYMMORPG client that does no I/O: bytes and the time go in, bytes come out. The page that describes the protocol has no
+-- client; this one does what it says: each request is answered by one reply, in order, and whatever stands behind a reply's
+-- value is a flag.
 --
 --   local client = pymmorpg.new { send = function(bytes) end, close = function() end, on_reply = function(client, reply) end }
 --   client:receive(bytes, now)                        -- split anywhere
@@ -88,8 +89,8 @@ function Client:closed(_, now)
   end
 end
 
-function Client:deadline() return nil end
-function Client:poll() end
+function Client.deadline() return nil end
+function Client.poll() end
 --- True when no reply is awaited.
 function Client:idle() return self.first > self.number end
 

@@ -1,9 +1,11 @@
---- A simulated PYMMORPG player: umpire.client.pymmorpg behind the simulated network. What it shares with the players of other streams
--- (send_raw, disconnect, cut, vanish, silence, hold, received, last, ...) is in umpire.sim.stream. Flags are its notifies.
+--- A simulated PYMMORPG player: umpire.client.pymmorpg behind the simulated network. What it shares with the players of other
+-- streams (send_raw, disconnect, cut, vanish, silence, hold, received, last, ...) is in umpire.sim.stream. Flags are its
+-- notifies.
 local pymmorpg = require "umpire.client.pymmorpg"
 local stream = require "umpire.sim.stream"
 
--- user, password: log in when the connection is open; the account is made if there is none of that name (default: do not log in)
+-- user, password: log in when the connection is open; the account is made if there is none of that name (default: stay
+-- outside)
 local Player = stream.class("umpire.sim.Pymmorpg", { user = true, password = true })
 
 Player.tuple = pymmorpg.tuple
@@ -43,8 +45,8 @@ function Player:_reply(reply)
   if handle.after then handle.after(handle) end
 end
 
---- Sends a request, a command and its arguments, and returns at once; its reply comes as time passes. The handle: done, and the fields
--- of a reply.
+--- Sends a request, a command and its arguments, and returns at once; its reply comes as time passes. The handle: done, and the
+-- fields of a reply.
 function Player:send(command, ...)
   local handle = { done = false, lost = false, command = command, user = (...) }
   self.pending[self.wire.number + 1] = handle -- before it is sent: the answer may be there at once
@@ -58,8 +60,8 @@ function Player:await(handle)
   return handle
 end
 
---- Sends a request and lets time pass until it is answered. The reply: legal (false when the value is False; nil when none came: then
--- lost is true), value, flags, time (s), took (s).
+--- Sends a request and lets time pass until it is answered. The reply: legal (false when the value is False; nil when none
+-- came: then lost is true), value, flags, time (s), took (s).
 function Player:event(command, ...) return self:await(self:send(command, ...)) end
 
 --- The same, for those who want the value alone.
