@@ -36,12 +36,20 @@ local function environment(extra)
   return list
 end
 
--- Starts the program. take(text) is called with what it writes to standard error, out_take with the rest.
-local function spawn(args, env, out_take, take)
+-- Starts the program. take(text) is called with what it writes to standard error, out_take with the rest. prefix: a command
+-- that becomes the program ({"prlimit", "--nofile=200"}).
+local function spawn(args, env, out_take, take, prefix)
   local p = { open = 2 }
   local pipes = { uv.new_pipe(false), uv.new_pipe(false) }
   local options = { args = args, env = environment(env), stdio = { nil, pipes[1], pipes[2] } }
-  p.handle, p.pid = uv.spawn(M.program, options, function(code, signal)
+  local command = M.program
+  if prefix then
+    command = prefix[1]
+    options.args = { table.unpack(prefix, 2) }
+    options.args[#options.args + 1] = M.program
+    table.move(args, 1, #args, #options.args + 1, options.args)
+  end
+  p.handle, p.pid = uv.spawn(command, options, function(code, signal)
     p.code = signal ~= 0 and -signal or code
     p.handle:close()
   end)
@@ -102,7 +110,7 @@ local Host = {}
 Host.__index = Host
 local running = {}
 
--- host.start{ rules = "source" | rulebook = "path", listen = {urls}, flags = {...}, env = {...}, ready = false }
+-- host.start{ rules = "source" | rulebook = "path", listen = {urls}, flags = {...}, env = {...}, ready = false, prefix = {...} }
 function M.start(o)
   local self = setmetatable({ folder = M.folder(), lines = {}, seen = 0, rest = "" }, Host)
   self.rulebook = o.rulebook or self.folder .. "/rules.lua"
@@ -120,7 +128,7 @@ function M.start(o)
       return ""
     end)
   end
-  self.process = spawn(args, o.env, take, take)
+  self.process = spawn(args, o.env, take, take, o.prefix)
   self.pid = self.process.pid
   running[self] = true
   if o.ready == false then return self end

@@ -20,7 +20,7 @@
 ---@class umpire.Client
 ---@field id string a UUID of the server's own making; may be told to other players
 ---@field name string|nil what it is logged in as; at most 64 bytes
----@field protocol "neteria" what it speaks
+---@field protocol "neteria"|"laneya"|"joint"|"pymmorpg" what it speaks
 ---@field address string "192.0.2.7:50123", "[2001:db8::1]:50123"
 ---@field version string|nil its own word for its version; at most 64 bytes. Neteria's real client does not say
 ---@field data table yours: plain data that stays with the client, reloads included. You may set another table (not in legal)
@@ -48,7 +48,7 @@
 ---@field api 1 the version of this interface that it is written for; required
 ---@field version integer|nil your own version; load() is told from which one the saved data comes
 ---@field tick_rate number|nil how often a second tick() is called, at most 1000; nil: never
----@field listen string[]|nil listen URLs, used when neither flags nor environment name any: "neteria://0.0.0.0:40080?limit=50"
+---@field listen string[]|nil listen URLs, used when neither flags nor environment name any: "neteria://0.0.0.0:40080?limit=50", "laneya://0.0.0.0:5001"
 ---@field legal umpire.Judge|umpire.Judge[]|nil the judge, or a list asked in order until one says no; nil: everything is legal.
 ---Must change nothing: host.notify and the like raise in it.
 local Rulebook = {}
