@@ -40,6 +40,23 @@ function book.execute(client, event) return run[event.name](client, event.data) 
 return book
 ]=]
 
+describe("the client's pickles", function()
+  it("come back as they went", function()
+    local value = { "x", pickle.tuple { 1, pickle.tuple {}, pickle.tuple { "a", "\xff\0" }, { pickle.null, true, false } },
+      pickle.dict {}, { a = { 1.5 } }, pickle.tuple { 1, 2, 3, 4 }, -5, 1 << 40, math.mininteger }
+    assert.same(value, pickle.decode(pickle.encode(value)))
+  end)
+
+  it("read bytes as the server writes them, and nothing that is no data", function()
+    local bytes = "c_codecs\nencode\nX\x06\0\0\0a\xc3\xbf\xc2\x80bX\x06\0\0\0latin1\x86R"
+    assert.same({ { pickle.tuple { "a", "a\xff\x80b" }, pickle.tuple { "b", {} } } },
+      pickle.decode("\x80\x02](](U\x01a" .. bytes .. "\x86U\x01b]\x86ee."))
+    for _, bad in ipairs { "cos\nsystem\n(S'ls'\ntR.", "\x80\x02", "", "N", "NN.", "e.", "\x86.", "]0.", "\x80\x06N." } do
+      assert.is_false((pcall(pickle.decode, bad)))
+    end
+  end)
+end)
+
 local function world_of(options) return sim.run_text(BOOK, options or { seed = 5 }) end
 
 describe("a PYMMORPG player", function()

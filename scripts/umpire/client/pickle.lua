@@ -99,8 +99,9 @@ end
 
 local function last(stack, n)
   local items = {}
+  if #stack < n then error("the stack is empty", 0) end
   for i = #stack - n + 1, #stack do
-    items[#items + 1] = assert(stack[i], "the stack is empty")
+    items[#items + 1] = stack[i]
     stack[i] = nil
   end
   return M.tuple(items)
@@ -135,8 +136,12 @@ pushes("]", function() return {} end)
 pushes("}", function() return M.dict {} end)
 pushes(")", function() return M.tuple {} end)
 pushes("(", function() return MARK end)
-for n = 1, 3 do ops[string.char(0x84 + n)] = function(stack, _, at) stack[#stack + 1] = last(stack, n) return at end end
-function ops.t(stack, _, at) stack[#stack + 1] = M.tuple(take_marked(stack)) return at end
+local function push(stack, value, at) -- a function, so that the value is made before the place for it is looked up
+  stack[#stack + 1] = value
+  return at
+end
+for n = 1, 3 do ops[string.char(0x84 + n)] = function(stack, _, at) return push(stack, last(stack, n), at) end end
+function ops.t(stack, _, at) return push(stack, M.tuple(take_marked(stack)), at) end
 function ops.e(stack, _, at)
   local items = take_marked(stack)
   local list = stack[#stack]
