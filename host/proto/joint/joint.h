@@ -7,4 +7,7 @@
 
 extern const struct ump_proto_ops ump_joint;
 
+/* What is wrong inside of an instance, as text; NULL: nothing. For tests and fuzzing. */
+const char *ump_joint_check(const void *self);
+
 #endif

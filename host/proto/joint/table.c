@@ -53,13 +53,13 @@ static void joint_free(struct joint_proto *l, struct joint *j) {
 
 void ump__joint_close(struct joint_proto *l, struct joint *j, enum reason reason, const char *why) {
   uint8_t name[UINT8_MAX];
-  struct ump_bytes id = ump_bytes(name, j->n_id);
+  size_t n_name = j->n_id;
   bool free_for_all = !j->channel;
   for (unsigned i = 0; i < j->cap; i++)
     if (j->users[i]) ump__joint_rise(l, j->users[i], reason, false, true, why);
-  memcpy(name, j->id, j->n_id);
+  memcpy(name, j->id, n_name);
   joint_free(l, j);
-  if (free_for_all) ump__joint_name_free(l, id);
+  if (free_for_all) ump__joint_name_free(l, ump_bytes(name, n_name));
 }
 
 /* ---- places: arrays of pointers that grow to a limit ---- */
