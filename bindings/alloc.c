@@ -1,5 +1,6 @@
 /* Lua's allocator: counts every byte, refuses growth over the cap, never refuses to shrink. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bindings/vm_state.h"
 
@@ -14,12 +15,28 @@ static void *refuse(struct ump_vm *vm, const void *p) {
   return NULL;
 }
 
+static bool small(size_t n) { return UMP__SMALL_USED && n <= UMP__SMALL_MOST; }
+
+/* NULL: no memory, and p is as it was. */
+static void *resize(struct ump_vm *vm, void *p, size_t old_n, size_t n) {
+  if (!p) return small(n) ? ump__small_take(&vm->small, n) : malloc(n);
+  if (!small(old_n) && !small(n)) return realloc(p, n);
+  if (small(old_n) && small(n) && ump__small_same(old_n, n)) return p;
+  void *q = small(n) ? ump__small_take(&vm->small, n) : malloc(n);
+  if (!q) return NULL;
+  memcpy(q, p, old_n < n ? old_n : n);
+  if (small(old_n)) ump__small_give(&vm->small, p, old_n);
+  else free(p);
+  return q;
+}
+
 /* old_n is a type tag when p is NULL, so it counts as 0 then. */
 void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
   struct ump_vm *vm = ctx;
   if (!p) old_n = 0;
   if (n == 0) {
-    free(p);
+    if (!small(old_n)) free(p);
+    else if (p) ump__small_give(&vm->small, p, old_n);
     vm->memory -= old_n;
     return NULL;
   }
@@ -27,7 +44,7 @@ void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
     size_t max = vm->memory_max + (vm->in_call ? 0 : UMP__HOST_RESERVE);
     if (n - old_n > max || vm->memory > max - (n - old_n)) return refuse(vm, p);
   }
-  void *q = realloc(p, n);
+  void *q = resize(vm, p, old_n, n);
   if (!q && n > old_n) return refuse(vm, p);
   vm->memory = vm->memory - old_n + n;
   return q ? q : p; /* a block that could not be made smaller is large enough */

@@ -160,6 +160,7 @@ void ump_vm_free(struct ump_vm *vm) {
   if (!vm) return;
   if (vm->L) lua_close(vm->L);
   assert(vm->memory == 0);
+  ump__small_deinit(&vm->small);
   ump__require_deinit(vm);
   free((char *)vm->cfg.root);
   free((char *)vm->cfg.library);

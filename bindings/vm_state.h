@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "bindings/small.h"
 #include "bindings/vm.h"
 
 enum {
@@ -53,6 +54,7 @@ struct ump_vm {
   char soft_where[UMP__WHERE_CAP], trip_where[UMP__WHERE_CAP];
 
   /* alloc.c */
+  struct ump__small small;
   size_t memory_max;
   size_t collected;               /* in use when the last cycle of the collector ended */
   bool refused;                   /* in the call under way */

@@ -1,0 +1,70 @@
+/* Small blocks of a VM: apart from each other, aligned, used again, and all gone at the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bindings/small.h"
+
+enum { BLOCKS = 4000 };
+
+static size_t size_of(size_t i) { return 1 + i * 37 % UMP__SMALL_MOST; }
+
+static void fill(uint8_t *p, size_t i) { memset(p, (int)(i * 31 & 0xff), size_of(i)); }
+
+static void assert_untouched(const uint8_t *p, size_t i) {
+  for (size_t k = 0; k < size_of(i); k++) assert_int_equal(p[k], i * 31 & 0xff);
+}
+
+static void test_small_blocks_do_not_touch_each_other(void **state) {
+  (void)state;
+  static uint8_t *block[BLOCKS];
+  struct ump__small s = {0};
+  for (size_t i = 0; i < BLOCKS; i++) {
+    assert_non_null(block[i] = ump__small_take(&s, size_of(i)));
+    assert_int_equal((uintptr_t)block[i] % UMP__SMALL_GRAIN, 0);
+    fill(block[i], i);
+  }
+  for (size_t i = 0; i < BLOCKS; i += 2) ump__small_give(&s, block[i], size_of(i));
+  for (size_t i = 0; i < BLOCKS; i += 2) fill(block[i] = ump__small_take(&s, size_of(i)), i);
+  for (size_t i = 0; i < BLOCKS; i++) assert_untouched(block[i], i);
+  ump__small_deinit(&s);
+}
+
+static void test_small_blocks_are_used_again_in_their_size(void **state) {
+  (void)state;
+  struct ump__small s = {0};
+  void *a = ump__small_take(&s, 33), *b = ump__small_take(&s, 48);
+  ump__small_give(&s, a, 33);
+  assert_ptr_not_equal(ump__small_take(&s, 32), a); /* another size */
+  assert_true(ump__small_same(33, 48) && !ump__small_same(32, 33));
+  assert_ptr_equal(ump__small_take(&s, 40), a);
+  ump__small_give(&s, b, 48);
+  ump__small_give(&s, a, 40);
+  assert_ptr_equal(ump__small_take(&s, 48), a); /* the one given back last is the one still in the cache */
+  assert_ptr_equal(ump__small_take(&s, 48), b);
+  for (int i = 0; i < 100000; i++) ump__small_give(&s, ump__small_take(&s, 200), 200);
+  void **chunk = s.chunks;
+  assert_non_null(chunk);
+  assert_null(*chunk); /* one chunk was enough */
+  ump__small_deinit(&s);
+}
+
+static void test_small_nothing_taken_nothing_to_give_back(void **state) {
+  (void)state;
+  struct ump__small s = {0};
+  ump__small_deinit(&s);
+  assert_null(s.chunks);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_small_blocks_do_not_touch_each_other),
+      cmocka_unit_test(test_small_blocks_are_used_again_in_their_size),
+      cmocka_unit_test(test_small_nothing_taken_nothing_to_give_back),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
