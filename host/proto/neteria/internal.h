@@ -45,10 +45,14 @@
 #define NT_GHOSTS 4                  /* times limit: sessions that are gone and remembered */
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
 #define NT_SWEEP 4096                /* of them looked at, every half second, to be probed */
+#define NT_WAYS (8 * UMP_S)          /* in which those who proved nothing may take as many places as there are: room.c */
+#define NT_EPOCH (8 * UMP_S)         /* a challenge may be echoed in this one and the next: the client's repeats take 8 s */
 #define NT_PRESSED (10 * UMP_S)      /* after a refusal for want of room, newcomers are probed at once for so long */
 #define NT_PROBE_BYTES 90            /* of a probe under a UUID */
 #define NT_BRIEF_BYTES 47            /* of one to an address that has to pay for it: see probe.c */
 #define NT_BRIEF_ID 5
+#define NT_CHALLENGE_BYTES 52        /* of one to a stranger */
+#define NT_CHALLENGE_ID 10           /* 64 bits */
 #define NT_SPARE (4 * NT_BRIEF_BYTES) /* what an address must have left for probes after a notify: all that a REGISTER earns */
 #define NT_PURSES 1024               /* addresses whose requests before REGISTER count: 32 KiB */
 #define NT_PURSE (8 * NT_BRIEF_BYTES) /* at most of that */
@@ -61,7 +65,7 @@
   X(refused_full) X(refused_address) X(refused_in_use) X(refused_encryption) X(refused_by_rules) X(encryption_ignored) \
   X(events) X(logins) X(verdicts) X(verdict_copies) X(verdict_repeats) X(verdicts_confirmed) X(verdicts_unconfirmed)   \
   X(verdicts_once) X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed) X(notifies_refused)     \
-  X(probes) X(probe_echoes) X(proven) X(silent) X(moves_tried) X(moved)                                                \
+  X(probes) X(probe_echoes) X(challenges) X(challenge_echoes) X(proven) X(silent) X(moves_tried) X(moved)                                                \
   X(gone_unproven) X(gone_silent) X(gave_way) X(kicked) X(ghosts_forgotten)                                            \
   X(stalled) X(replies_suppressed) X(replies_lost) X(no_memory)                                                        \
   X(bad_size) X(bad_json) X(bad_value) X(bad_data) X(bad_compression) X(bad_method) X(bad_cuuid) X(bad_euuid)          \
@@ -203,7 +207,7 @@ struct ump_neteria {
   uint8_t *strings;
   size_t strings_n;
 
-  struct ump_hash_key key;
+  struct ump_hash_key key, challenges; /* of tables; of what strangers see */
   struct nt_table registry;      /* sessions by cuuid */
   struct nt_table outs;          /* verdicts and notifies by session and euuid */
   struct ump_tally tally;        /* sessions by IP */
@@ -223,12 +227,15 @@ struct ump_neteria {
   struct ump_list free_outs;
   size_t n_free_outs, n_outs, n_replies, n_probes, out_bytes;
   ump_time pressed, swept;       /* want of room: newcomers are probed at once until then; last look at the others */
+  ump_time next_way;             /* until then nobody gives way to who proved nothing */
+  size_t n_ripe;
 
   bool has_pending;              /* the event that the last datagram made */
   struct ump_event pending;
   struct ump_addr pending_from;
   struct nt_session *connecting; /* the engine has been asked about */
   size_t connect_bytes;          /* of its REGISTER */
+  bool connect_proven;           /* it echoed a challenge */
 
   struct nt_deflate *deflate;    /* NULL unless compression=1 */
   size_t text_max;               /* NT_TEXT, or NT_INFLATED */
@@ -321,15 +328,13 @@ void ump__nt_expire_outs(struct ump_neteria *n);
 void ump__nt_free_outs(struct ump_neteria *n);
 
 /* ---- session.c ---- */
-/* A request of nobody we know was answered with no more bytes than it had: the rest counts if its sender registers. */
-void ump__nt_earn(struct ump_neteria *n, const struct nt_request *r);
 /* The session of this cuuid that is alive, or NULL. from: where it may be expected. */
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits); /* 0 or UMP_ENOMEM: as it was */
 void ump__nt_free_hints(struct ump_neteria *n);
 struct ump_client *ump__nt_expect(const void *self, struct ump_bytes in, int step); /* ops->expect */
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle);
-void ump__nt_register(struct ump_neteria *n, const struct nt_request *r);
+void ump__nt_register(struct ump_neteria *n, const struct nt_request *r, bool proven); /* proven: it echoed a challenge */
 void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_client *client, uint64_t serial,
                    struct ump_bytes reason);
 void ump__nt_heard(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r);
@@ -344,7 +349,17 @@ void ump__nt_expire_sessions(struct ump_neteria *n);
 ump_time ump__nt_session_deadline(const struct ump_neteria *n);
 void ump__nt_free_sessions(struct ump_neteria *n);
 
+/* ---- room.c: room for newcomers ---- */
+/* What requests of nobody we know have earned and were not answered with: it counts if their sender registers. */
+void ump__nt_earn(struct ump_neteria *n, const struct ump_addr *from, size_t bytes);
+int32_t ump__nt_take_purse(struct ump_neteria *n, const struct ump_addr *from);
+void ump__nt_ripe(struct ump_neteria *n, struct nt_session *s, bool ripe); /* may it give way? */
+bool ump__nt_has_place(struct ump_neteria *n, const struct nt_request *r, bool proven); /* false: it was told */
+bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r); /* true: so it was, and it is registered */
+
 /* ---- probe.c: probes and moves ---- */
+/* So many of the 92 characters that JSON writes as they are, by chance. */
+struct nt_probe_id ump__nt_brief_id(uint64_t chance, size_t length);
 void ump__nt_probe(struct ump_neteria *n, struct nt_session *s);     /* unless one is under way */
 void ump__nt_probe_end(struct ump_neteria *n, struct nt_session *s); /* if one is under way */
 bool ump__nt_probe_echo(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id); /* was it ours? */

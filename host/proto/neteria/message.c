@@ -180,7 +180,7 @@ static void write_verdict(const struct nt_out *o, struct ump_writer *w) {
 }
 
 static void write_probe(struct ump_bytes id, struct ump_writer *w) {
-  if (id.n == NT_BRIEF_ID) {
+  if (id.n < UMP_UUID_TEXT) {
     WRITE(w, "{\"method\":\"LEGAL\",\"euuid\":\"");
     ump_write_bytes(w, id);
     WRITE(w, "\",\"priority\":0}");

@@ -24,7 +24,7 @@ static void on_ohai(struct ump_neteria *n, const struct nt_request *r) {
     nt_count(n, NT_ohai_refused);
     ump__nt_reply(n, r, NT_BYE_REGISTER, "version not supported");
   }
-  ump__nt_earn(n, r);
+  ump__nt_earn(n, r->from, 2 * r->n);
 }
 
 /* ---- REGISTER ---- */
@@ -43,7 +43,7 @@ static bool refuses_encryption(struct ump_neteria *n, const struct nt_request *r
 }
 
 static void on_register(struct ump_neteria *n, const struct nt_request *r) {
-  if (!refuses_encryption(n, r)) ump__nt_register(n, r);
+  if (!refuses_encryption(n, r)) ump__nt_register(n, r, false);
 }
 
 static void on_register_again(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
@@ -67,7 +67,7 @@ static void on_register_elsewhere(struct ump_neteria *n, const struct nt_request
 static void bye_event(struct ump_neteria *n, const struct nt_request *r) {
   nt_count(n, NT_unknown_client);
   ump__nt_reply(n, r, NT_BYE_EVENT, NULL);
-  ump__nt_earn(n, r);
+  ump__nt_earn(n, r->from, 2 * r->n); /* the reply is not longer than the request */
 }
 
 static void bye_event_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
@@ -133,6 +133,10 @@ static void ignore(struct ump_neteria *n, const struct nt_request *r) {
   nt_count(n, NT_unknown_client);
 }
 
+static void on_ok_event_of_nobody(struct ump_neteria *n, const struct nt_request *r) {
+  if (!ump__nt_challenge_echo(n, r)) ignore(n, r);
+}
+
 static void ignore_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   nt_count(n, NT_foreign_address);
   ump__nt_move_hint(n, s, r, false);
@@ -163,13 +167,13 @@ static void on_ok_notify(struct ump_neteria *n, const struct nt_request *r, stru
 #define IDS (NT_NEEDS_CUUID | NT_NEEDS_EUUID)
 
 const struct nt_method ump__nt_methods[] = {
-    /* method           needs                 of a session       of nobody we know   of a session, from elsewhere */
-    {NAME("EVENT"),     IDS | NT_NEEDS_DATA,  on_event,          bye_event,          bye_event_elsewhere},
-    {NAME("OK EVENT"),  IDS,                  on_ok_event,       ignore,             on_ok_event_elsewhere},
-    {NAME("OK NOTIFY"), IDS,                  on_ok_notify,      ignore,             ignore_elsewhere},
-    {NAME("REGISTER"),  NT_NEEDS_CUUID,       on_register_again, on_register,        on_register_elsewhere},
-    {NAME("OHAI"),      0,                    NULL,              on_ohai,            NULL},
-    {NAME("AUTH"),      IDS | NT_NEEDS_DATA,  on_auth,           bye_event,          bye_event_elsewhere},
+    /* method           needs                 of a session       of nobody we know      of a session, from elsewhere */
+    {NAME("EVENT"),     IDS | NT_NEEDS_DATA,  on_event,          bye_event,             bye_event_elsewhere},
+    {NAME("OK EVENT"),  IDS,                  on_ok_event,       on_ok_event_of_nobody, on_ok_event_elsewhere},
+    {NAME("OK NOTIFY"), IDS,                  on_ok_notify,      ignore,                ignore_elsewhere},
+    {NAME("REGISTER"),  NT_NEEDS_CUUID,       on_register_again, on_register,           on_register_elsewhere},
+    {NAME("OHAI"),      0,                    NULL,              on_ohai,               NULL},
+    {NAME("AUTH"),      IDS | NT_NEEDS_DATA,  on_auth,           bye_event,             bye_event_elsewhere},
     {0},
 };
 
@@ -393,6 +397,7 @@ static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now)
   n->limit = cfg->limit, n->per_address = cfg->per_address;
   n->now = n->pressed = now, n->swept = now - NT_PROBE;
   ump_rng_fill(n->rng, &n->key, sizeof n->key);
+  ump_rng_fill(n->rng, &n->challenges, sizeof n->challenges);
   init_lists(n);
   read_options(n, cfg);
   ump_tally_init(&n->tally, n->mem, &n->key, n->limit);

@@ -20,11 +20,9 @@ static struct nt_probe_id uuid_id(const struct ump_neteria *n) {
   return id;
 }
 
-/* Five of the 92 characters that JSON writes as they are. */
-static struct nt_probe_id brief_id(const struct ump_neteria *n) {
-  struct nt_probe_id id = {.n = NT_BRIEF_ID};
-  uint64_t chance = ump_rng_u64(n->rng);
-  for (size_t i = 0; i < NT_BRIEF_ID; i++, chance /= 92) {
+struct nt_probe_id ump__nt_brief_id(uint64_t chance, size_t length) {
+  struct nt_probe_id id = {.n = (uint8_t)length};
+  for (size_t i = 0; i < length; i++, chance /= 92) {
     unsigned c = '!' + (unsigned)(chance % 92);
     c += c >= '"';
     c += c >= '\\';
@@ -54,7 +52,7 @@ void ump__nt_probe(struct ump_neteria *n, struct nt_session *s) {
     nt_count(n, NT_no_memory);
     return;
   }
-  p->session = s, p->first = n->now, p->id = nt_trusted(s) ? uuid_id(n) : brief_id(n);
+  p->session = s, p->first = n->now, p->id = nt_trusted(s) ? uuid_id(n) : ump__nt_brief_id(ump_rng_u64(n->rng), NT_BRIEF_ID);
   s->probe = p;
   n->n_probes++;
   turn(n, p);
@@ -78,7 +76,7 @@ bool ump__nt_probe_echo(struct ump_neteria *n, struct nt_session *s, struct ump_
 /* Half a second without an echo. */
 static void unanswered(struct ump_neteria *n, struct nt_probe *p) {
   struct nt_session *s = p->session;
-  if (!nt_trusted(s) && p->turns >= NT_PROBES_SILENT) s->ripe = true;
+  if (!nt_trusted(s) && p->turns >= NT_PROBES_SILENT) ump__nt_ripe(n, s, true);
   if (p->turns == NT_SENDS) ump__nt_silence(n, s, p->first);
   if (p->turns < NT_PROBES) {
     turn(n, p);

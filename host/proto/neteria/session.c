@@ -18,29 +18,6 @@ static struct nt_session *first_of(struct nt_node *at, struct ump_bytes cuuid) {
   return NULL;
 }
 
-/* ---- what was earned before there was a session ---- */
-
-static struct nt_purse *purse_of(const struct ump_neteria *n, const struct ump_addr *a) {
-  uint64_t low;
-  memcpy(&low, a->ip + (a->family == 6 ? 8 : 0), sizeof low);
-  return &n->purses[((low ^ (uint64_t)a->port << 32) * 0x9e3779b97f4a7c15u >> 32) % NT_PURSES];
-}
-
-void ump__nt_earn(struct ump_neteria *n, const struct nt_request *r) {
-  struct nt_purse *p = purse_of(n, r->from);
-  if (!ump_addr_equal(&p->addr, r->from)) *p = (struct nt_purse){.addr = *r->from};
-  p->credit += 2 * (int32_t)r->n;
-  if (p->credit > NT_PURSE) p->credit = NT_PURSE;
-}
-
-static int32_t take_purse(struct ump_neteria *n, const struct ump_addr *from) {
-  struct nt_purse *p = purse_of(n, from);
-  if (!ump_addr_equal(&p->addr, from)) return 0;
-  int32_t credit = p->credit;
-  p->credit = 0;
-  return credit;
-}
-
 /* ---- hints: sessions that were heard lately, found without a keyed hash ----
  * Collisions here cost a look into the registry and no more, so this hash need not be keyed. Of a UUID both ends count: in
  * version 1 the first digits tell when it was made and the last ones where. */
@@ -188,6 +165,7 @@ void ump__nt_end(struct ump_neteria *n, struct nt_session *s, const char *why) {
   ump__nt_move_end(n, s);
   ump__nt_forget_outs(n, s);
   ump_list_remove(&s->timer);
+  ump__nt_ripe(n, s, false);
   unreport(n, s);
   forget_hint(n, s);
   ump_tally_sub(&n->tally, &s->addr);
@@ -207,7 +185,7 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   if (take_slot(n, s)) return ump_free(n->mem, s, size_of(s)), NULL;
   ump_list_init(&s->outs), ump_list_init(&s->stalled), ump_list_init(&s->queue);
   s->addr = *r->from, s->deflated = r->deflated;
-  s->heard = n->now, s->credit = 3 * (int64_t)r->n + take_purse(n, r->from);
+  s->heard = n->now, s->credit = 3 * (int64_t)r->n + ump__nt_take_purse(n, r->from);
   s->state = NT_CONNECTING;
   ump__nt_table_put(&n->registry, &s->node, cuuid_hash(n, r->cuuid));
   n->n_sessions++;
@@ -216,61 +194,11 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   return s;
 }
 
-/* ---- room for newcomers ---- */
-
-/* The never-proven, oldest first. */
-static struct nt_session *next_unproven(const struct ump_neteria *n, const struct nt_session *after) {
-  const struct ump_list *at = after ? after->timer.next : n->unproven.next;
-  if (at == &n->unproven) at = n->young.next;
-  return at == &n->young ? NULL : UMP_CONTAINER(at, struct nt_session, timer);
-}
-
-/* Probes those who could give way, so that some of them are ripe when the newcomer asks again. */
-static void press(struct ump_neteria *n, const struct ump_addr *ip) {
-  size_t seen = 0, most = ip ? NT_SCAN : NT_SWEEP;
-  n->pressed = n->now + NT_PRESSED;
-  if (n->now - n->swept < NT_PROBE) return;
-  n->swept = n->now;
-  for (struct nt_session *s = next_unproven(n, NULL); s && seen < most; s = next_unproven(n, s), seen++) {
-    if (!s->ripe && (!ip || ump_addr_same_ip(&s->addr, ip))) ump__nt_probe(n, s);
-  }
-}
-
-static bool make_room(struct ump_neteria *n, const struct ump_addr *ip) {
-  size_t seen = 0;
-  press(n, ip);
-  for (struct nt_session *s = next_unproven(n, NULL); s && seen < NT_SCAN; s = next_unproven(n, s), seen++) {
-    if (!s->ripe || (ip && !ump_addr_same_ip(&s->addr, ip))) continue;
-    nt_count(n, NT_gave_way);
-    ump__nt_end(n, s, "never answered, and its place was needed");
-    return true;
-  }
-  return false;
-}
-
 /* ---- registering ---- */
 
-static void refuse(struct ump_neteria *n, const struct nt_request *r, enum nt_count cause, const char *reason) {
-  ump__nt_drop(n, cause, r->from, reason);
-  ump__nt_reply(n, r, NT_BYE_REGISTER, reason);
-  ump__nt_earn(n, r);
-}
-
-static bool has_place(struct ump_neteria *n, const struct nt_request *r) {
-  if (n->n_sessions >= n->limit && !make_room(n, NULL)) {
-    refuse(n, r, NT_refused_full, "server full");
-    return false;
-  }
-  if (ump_tally_count(&n->tally, r->from) >= n->per_address && !make_room(n, r->from)) {
-    refuse(n, r, NT_refused_address, "too many from one address");
-    return false;
-  }
-  return true;
-}
-
-static void ask_engine(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
+static void ask_engine(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s, bool proven) {
   n->connecting = s;
-  n->connect_bytes = r->n;
+  n->connect_bytes = r->n, n->connect_proven = proven;
   n->has_pending = true;
   n->pending_from = s->addr;
   n->pending = (struct ump_event){
@@ -280,8 +208,8 @@ static void ask_engine(struct ump_neteria *n, const struct nt_request *r, struct
   n->pending.has_version = n->pending.version.n <= NT_ID;
 }
 
-void ump__nt_register(struct ump_neteria *n, const struct nt_request *r) {
-  if (!has_place(n, r)) return;
+void ump__nt_register(struct ump_neteria *n, const struct nt_request *r, bool proven) {
+  if (!ump__nt_has_place(n, r, proven)) return;
   struct nt_session *s = new_session(n, r);
   if (!s) {
     nt_count(n, NT_no_memory);
@@ -299,7 +227,7 @@ void ump__nt_register(struct ump_neteria *n, const struct nt_request *r) {
     gone->judged = false;
     if (gone->state == NT_GHOST) forget_ghost(n, gone);
   }
-  ask_engine(n, r, s);
+  ask_engine(n, r, s, proven);
 }
 
 void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_client *client, uint64_t serial,
@@ -316,7 +244,8 @@ void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_clien
   s->client = client, s->serial = serial, s->state = NT_REGISTERED;
   ump__nt_arm(n, s, &n->young);
   ump__nt_ok_register(n, s);
-  if (n->now < n->pressed) ump__nt_probe(n, s);
+  if (n->connect_proven) ump__nt_proven(n, s);
+  else if (n->now < n->pressed) ump__nt_probe(n, s);
 }
 
 /* ---- states ---- */
@@ -346,7 +275,8 @@ void ump__nt_heard(struct ump_neteria *n, struct nt_session *s, const struct nt_
 void ump__nt_proven(struct ump_neteria *n, struct nt_session *s) {
   if (s->state != NT_REGISTERED) return;
   nt_count(n, NT_proven);
-  s->state = NT_PROVEN, s->ripe = false;
+  s->state = NT_PROVEN;
+  ump__nt_ripe(n, s, false);
   ump__nt_probe_end(n, s);
   ump__nt_arm(n, s, &n->idle);
   ump__nt_release(n, s);
@@ -362,7 +292,8 @@ void ump__nt_silence(struct ump_neteria *n, struct nt_session *s, ump_time since
 }
 
 void ump__nt_moved(struct ump_neteria *n, struct nt_session *s) {
-  s->state = NT_PROVEN, s->ripe = false;
+  s->state = NT_PROVEN;
+  ump__nt_ripe(n, s, false);
   s->heard = n->now;
   ump__nt_probe_end(n, s);
   ump__nt_arm(n, s, &n->idle);
