@@ -63,7 +63,8 @@ static int host_every(lua_State *L) {
 static int host_cancel(lua_State *L) {
   struct ump_book *b = ump__book_of(L);
   ump__api_effect(L, b, "host.cancel");
-  if (!lua_isinteger(L, 1)) return ump__api_wrong(L, 1, "host.cancel", "timer");
+  if (lua_isthread(L, 1)) return ump__thread_cancel(L, b);
+  if (!lua_isinteger(L, 1)) return ump__api_wrong(L, 1, "host.cancel", "timer or micro-thread");
   int err = b->engine ? ump_engine_cancel(b->engine, (uint64_t)lua_tointeger(L, 1)) : 0;
   if (err < 0 && err != UMP_EGONE) return ump__api_failed(L, "host.cancel", err);
   lua_pushboolean(L, err == 0);

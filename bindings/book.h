@@ -23,6 +23,14 @@ struct ump_seat {
   size_t kept, n_kept;       /* where its data from the VM before is in book->kept; n_kept 0: nothing, or it was unpacked */
 };
 
+/* The turn of the host under way, see api_thread.c. */
+struct ump_slices {
+  ump_time at;       /* host clock */
+  ump_time used;     /* what the slices in it have cost */
+  bool one_ran;      /* of those that are not real time */
+  uint64_t put_off;  /* the timer of the first that has to wait for the next turn; 0: none */
+};
+
 struct ump_book {
   struct ump_rulebook face;    /* what the engine holds */
   const struct ump_mem *mem;
@@ -37,7 +45,8 @@ struct ump_book {
   uint32_t n_legal;            /* legal is a list of so many functions; 0: it is one function */
   int invalid;                 /* reference of the metatable that marks host.invalid's result */
   int timers;                  /* reference of a table: timer id -> function or coroutine */
-  int threads;                 /* reference of a table with weak keys: coroutine -> id of the timer that wakes it */
+  int threads;                 /* reference of a table with weak keys: coroutine -> what wakes it; api_thread.c */
+  struct ump_slices slices;    /* of micro-threads */
   int event_class;             /* reference of the metatable of events */
   /* A VM has one copy of a short string, so the fields that rules read most are told by their address. */
   const char *name_key, *data_key;
@@ -106,8 +115,11 @@ int ump__api_failed(lua_State *L, const char *function, int err); /* an engine's
 bool ump__invalid_reason(lua_State *L, const struct ump_book *b, int index); /* host.invalid's result: pushes its reason */
 /* A timer for the value on top (function or coroutine), which is popped. Raises when there is no room. */
 uint64_t ump__book_timer(lua_State *L, struct ump_book *b, const char *function, ump_time after, ump_time every);
-/* Runs a micro-thread on top of the stack until it waits or ends. */
-void ump__thread_run(lua_State *L, struct ump_book *b, uint64_t id);
+int ump__thread_cancel(lua_State *L, struct ump_book *b); /* host.cancel of the coroutine at 1 */
+/* What a timer calls, from the engine: 0, 1 (put off) or a negative enum ump_err. */
+int ump__thread_wake(struct ump_book *b, uint64_t id); /* of a micro-thread */
+bool ump__thread_is(const struct ump_book *b, uint64_t id); /* what the timer wakes is a micro-thread */
+void ump__thread_gone(struct ump_book *b, uint64_t id); /* the timer has ended */
 
 /* ---- load.c, fields.c, globals.c ---- */
 struct ump_load {

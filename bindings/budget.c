@@ -97,12 +97,25 @@ int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results) {
   vm->running = co;
   int status = lua_resume(co, from, n_args, n_results);
   vm->running = from;
+  if (vm->tripped && status != LUA_OK && status != LUA_YIELD) ump__vm_note_frames(vm, co);
   ump__budget_check(from);
   return status;
 }
 
+int ump_vm_rethrow(lua_State *L, lua_State *co) {
+  ump__vm_note_frames(ump_vm_of(L), co);
+  lua_xmove(co, L, 1);
+  return lua_error(L);
+}
+
+ump_time ump_vm_cost(const struct ump_vm *vm) {
+  if (vm->gate) return ump__thread_cpu();
+  return (ump_time)((double)(vm->used_before + vm->used) * ((double)vm->cfg.hard / (double)vm->cfg.instructions));
+}
+
 /* From 0 in each call, so that a call's budget does not depend on the calls before it. */
 void ump__budget_count(struct ump_vm *vm) {
+  vm->used_before += vm->used;
   vm->used = 0;
   vm->allowed = vm->cfg.instructions;
   if (vm->hard != vm->cfg.hard) {

@@ -306,15 +306,14 @@ static int on_tick(void *self, ump_time dt) {
 static int timer_body(lua_State *L) {
   struct turn *t = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->b->timers);
-  if (lua_rawgeti(L, -1, (lua_Integer)t->id) == LUA_TTHREAD)
-    ump__thread_run(L, t->b, t->id);
-  else
-    lua_call(L, 0, 0);
+  lua_rawgeti(L, -1, (lua_Integer)t->id);
+  lua_call(L, 0, 0);
   return 0;
 }
 
 static int on_timer(void *self, uint64_t id) {
   struct turn t = {.b = self, .id = id};
+  if (ump__thread_is(t.b, id)) return ump__thread_wake(t.b, id);
   return ump__book_call(t.b, "a timer", timer_body, &t);
 }
 
@@ -322,6 +321,7 @@ static int on_timer(void *self, uint64_t id) {
 static void on_timer_gone(void *self, uint64_t id) {
   struct ump_book *b = self;
   lua_State *L = ump_vm_state(b->vm);
+  ump__thread_gone(b, id);
   lua_rawgeti(L, LUA_REGISTRYINDEX, b->timers);
   if (lua_rawgeti(L, -1, (lua_Integer)id) != LUA_TNIL) {
     lua_pushnil(L);

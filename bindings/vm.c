@@ -54,6 +54,7 @@ static int settle(struct ump_vm *vm, int status) {
   ump__budget_settle(vm);
   vm->trip_where[0] = vm->refused_where[0] = 0;
   vm->refused = vm->refused_deep = false;
+  vm->inner_n = 0;
   return result;
 }
 

@@ -64,6 +64,8 @@ void ump_vm_load_file(lua_State *L, const char *file);
 /* lua_resume for those who run coroutines themselves: the one way that keeps the budget. `from` is the caller's state; raises
  * in it when the budget is spent. Otherwise as lua_resume: LUA_OK, LUA_YIELD or an error with its value on top of co. */
 int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results);
+/* An error that ended co, which ump_vm_resume left on top of it, goes on in L; the message shows the frames of both. */
+int ump_vm_rethrow(lua_State *L, lua_State *co);
 /* For loops in C that a rulebook can make long: raises if the budget is spent; `steps` of work count as instructions. */
 void ump_vm_charge(lua_State *L, size_t steps);
 
@@ -83,6 +85,9 @@ const char *ump_vm_file(const struct ump_vm *vm, size_t i); /* a path that can b
 uint64_t ump_vm_files_hash(const struct ump_vm *vm);        /* of their names (as required) and contents */
 
 size_t ump_vm_memory(const struct ump_vm *vm); /* bytes in use */
+/* Goes forward by what calls cost: CPU time of this thread with a watchdog, else the instructions counted, as the share they
+ * are of a call's budget in time. Only differences mean something. */
+ump_time ump_vm_cost(const struct ump_vm *vm);
 bool ump_vm_idle_collect(struct ump_vm *vm);   /* a bounded step of garbage collection when nothing else is to do; true: more to do */
 
 /* Lua's release this program runs on ("Lua 5.4.4") and whether it has the memory bug below 5.4.6 (hardening, rulings). */

@@ -110,6 +110,17 @@ static void put_frames(struct ump_vm *vm, lua_State *L) {
   }
 }
 
+/* Written where the message will be, and put aside: the coroutine may be gone by then. */
+void ump__vm_note_frames(struct ump_vm *vm, lua_State *co) {
+  size_t start = vm->error_n, room = sizeof vm->inner - vm->inner_n;
+  put_frames(vm, co);
+  size_t n = vm->error_n - start;
+  if (n > room) n = room;
+  memcpy(vm->inner + vm->inner_n, vm->error + start, n);
+  vm->inner_n += n;
+  vm->error_n = start;
+}
+
 int ump__vm_message(lua_State *L) {
   struct ump_vm *vm = ump_vm_of(L);
   vm->error_n = 0;
@@ -119,6 +130,7 @@ int ump__vm_message(lua_State *L) {
     const char *s = lua_tolstring(L, 1, &n);
     put_text(vm, L, s, n);
   } else put_value(vm, L);
+  put(vm, "%.*s", (int)vm->inner_n, vm->inner);
   put_frames(vm, L);
   lua_settop(L, 1);
   return 1;

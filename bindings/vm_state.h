@@ -10,6 +10,7 @@
 
 enum {
   UMP__ERROR_CAP = 4096,      /* an error message with its traceback */
+  UMP__INNER_CAP = 1024,      /* frames of coroutines that a failing call was in */
   UMP__WHERE_CAP = 128,       /* "rules/arena.lua:12" */
   UMP__CHUNK_MAX = 1 << 20,   /* bytes of one source file, or of what load is given */
   UMP__FILES_MAX = 1024,      /* files of one rulebook */
@@ -48,6 +49,7 @@ struct ump_vm {
   unsigned closing;               /* nested coroutine.close, see sandbox_coroutine.c */
   uint64_t trips;                 /* calls that were over their budget */
   uint64_t used, allowed;         /* instructions, when they are counted */
+  uint64_t used_before;           /* in all calls before */
   ump_time soft_cpu;              /* thread CPU time when the soft budget was noted */
   ump_time logged;                /* when a soft overrun was last logged, host clock */
   uint64_t unlogged;              /* soft overruns since then */
@@ -67,6 +69,8 @@ struct ump_vm {
   uint64_t files_hash;
 
   struct ump_rng_seeded random;   /* math.random */
+  size_t inner_n;
+  char inner[UMP__INNER_CAP];     /* of the call under way: frames of the coroutines that its error came through */
   char error[UMP__ERROR_CAP];     /* message of the last call */
 };
 
@@ -92,6 +96,7 @@ ump_time ump__thread_cpu(void); /* CPU time of the calling thread */
 
 /* ---- vm_error.c ---- */
 int ump__vm_message(lua_State *L); /* message handler of every call: writes vm->error */
+void ump__vm_note_frames(struct ump_vm *vm, lua_State *co); /* of a coroutine that ended in an error: for the message */
 void ump__vm_describe(struct ump_vm *vm, int code); /* the message where no handler could write one */
 
 /* ---- require.c ---- */

@@ -130,7 +130,7 @@ static void test_rules_api_timers_fire_repeat_and_end(void **state) {
   runs("", "host.after(-1, print)", "bad argument #1 to 'host.after' (seconds from 0 to a hundred years expected)");
   runs("", "host.after(0/0, print)", "bad argument #1 to 'host.after' (seconds");
   runs("", "host.every(1)", "bad argument #2 to 'host.every' (function expected, got nothing)");
-  runs("", "host.cancel('x')", "bad argument #1 to 'host.cancel' (timer expected, got string)");
+  runs("", "host.cancel('x')", "bad argument #1 to 'host.cancel' (timer or micro-thread expected, got string)");
 }
 
 static void test_rules_api_timer_that_fails_is_logged_and_others_go_on(void **state) {
