@@ -112,6 +112,7 @@ static void handle(struct ump_engine *e, uint32_t listener, struct ump_event *ev
     ump__take_name(e, ev);
     break;
   case UMP_EVENT_LOGOUT:
+    if (ev->from) ev->client->addr = *ev->from; /* it moved: rules are told where it is, and log-ins count there */
     ump__client_rename(e, ev->client, NULL);
     break;
   case UMP_EVENT_NONE:

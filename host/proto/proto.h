@@ -36,7 +36,7 @@ enum ump_event_type {
   UMP_EVENT_LOGIN,      /* name and password: the engine answers with answer(), at once or in a later turn. Until then, or
                            until the session ends, the protocol takes up no further event of it that depends on the answer */
   UMP_EVENT_NAME,       /* the session has taken the name in `user`, as its protocol lets it: no password, no answer */
-  UMP_EVENT_LOGOUT,     /* the session goes on, but what it had logged in as is void (a moved address, a logout) */
+  UMP_EVENT_LOGOUT,     /* the session goes on, but what it had logged in as is void (a moved address, then in `from`; a logout) */
   UMP_EVENT_DISCONNECT, /* the session is gone; the engine lets go of the client. No answer */
 };
 

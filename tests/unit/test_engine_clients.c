@@ -311,6 +311,23 @@ static void test_engine_login_gives_the_name(void **state) {
   world_end(&w);
 }
 
+/* A NAT gave it another address: what rules see, and where its attempts to log in count. */
+static void test_engine_a_client_that_moved_is_at_its_new_address(void **state) {
+  (void)state;
+  struct world w;
+  struct ump_addr to = {.family = 4, .ip = {10, 9, 8, 7}, .port = 4711};
+  world_init(&w, NULL);
+  world_connect(&w, 0, 1);
+  assert_false(ump_addr_equal(&world_client(&w, 0, 1)->addr, &to));
+  world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = 1, .from = &to});
+  world_drive(&w, 0);
+  assert_true(ump_addr_equal(&world_client(&w, 0, 1)->addr, &to));
+  world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = 1}); /* a log-out moves nobody */
+  world_drive(&w, 0);
+  assert_true(ump_addr_equal(&world_client(&w, 0, 1)->addr, &to));
+  world_end(&w);
+}
+
 static void test_engine_without_accounts_says_so(void **state) {
   (void)state;
   struct world w;
@@ -481,6 +498,7 @@ int main(void) {
       cmocka_unit_test(test_engine_drain_ends_every_session_and_every_timer),
       cmocka_unit_test(test_engine_free_forgets_without_disconnecting),
       cmocka_unit_test(test_engine_login_gives_the_name),
+      cmocka_unit_test(test_engine_a_client_that_moved_is_at_its_new_address),
       cmocka_unit_test(test_engine_without_accounts_says_so),
       cmocka_unit_test(test_engine_malformed_names_are_invalid),
       cmocka_unit_test(test_engine_a_name_without_password),
