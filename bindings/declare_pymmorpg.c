@@ -17,8 +17,8 @@ static bool is_text(struct ump_bytes s) {
   return ump_utf8_valid(s);
 }
 
-/* Below the rulebook's folder by its form alone: relative, and nowhere "..". Links are refused when it is opened. */
-static bool is_inside(const char *path) {
+/* Links are refused when it is opened. */
+bool ump__is_inside(const char *path) {
   if (!*path || *path == '/') return false;
   for (const char *at = path; *at; at += strspn(at, "/")) {
     size_t n = strcspn(at, "/");
@@ -44,7 +44,7 @@ static uint32_t take_image(struct ump_fields *f, struct ump_buf *config) {
   char error[512];
   size_t n = 0, start = config->n;
   const char *path = lua_type(f->L, -1) == LUA_TSTRING ? lua_tolstring(f->L, -1, &n) : NULL;
-  if (!path || strlen(path) != n || !is_inside(path)) {
+  if (!path || strlen(path) != n || !ump__is_inside(path)) {
     wrong(f, "client_image", "the path of a folder below the rulebook's own, without \"..\": \"client/\"");
     return 0;
   }

@@ -8,7 +8,7 @@
 static const char *const known[] = {
     "connect", "legal",   "execute",   "disconnect", "login",    "tick",
     "save",    "load", /* UMP_N_HANDLERS handlers, then settings */
-    "api",     "version", "tick_rate", "listen",     "channels", "pymmorpg",
+    "api",     "version", "tick_rate", "listen",     "channels", "pymmorpg", "web",
 };
 enum { N_KNOWN = sizeof known / sizeof *known, API = 1, TICK_RATE_MAX = 1000 };
 
@@ -65,8 +65,8 @@ static void check_name(struct ump_fields *f, const char *name, bool is_function)
                name);
   else
     ump__found(f->findings, f->shown, line,
-               "unknown field '%s': there are api, version, tick_rate, listen, channels and "
-               "pymmorpg; keep what is yours in a local, or begin its name with '_'",
+               "unknown field '%s': there are api, version, tick_rate, listen, channels, "
+               "pymmorpg and web; keep what is yours in a local, or begin its name with '_'",
                name);
 }
 
@@ -206,7 +206,7 @@ void ump__config_recount(struct ump_buf *config, size_t at, void (*put)(struct u
   put(&w, count);
 }
 
-static ump_declare_fn *const declarations[] = {ump__declare_channels, ump__declare_pymmorpg};
+static ump_declare_fn *const declarations[] = {ump__declare_channels, ump__declare_pymmorpg, ump__declare_web};
 
 /* One map of everything that is declared; empty when nothing is. */
 static void take_declarations(struct ump_fields *f) {

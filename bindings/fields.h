@@ -23,6 +23,7 @@ int ump__fields_line(struct ump_fields *f, const char *name);
 typedef uint32_t ump_declare_fn(struct ump_fields *f, struct ump_buf *config);
 ump_declare_fn ump__declare_channels; /* the table as it stands, once all of it was looked at */
 ump_declare_fn ump__declare_pymmorpg; /* { version = "1.0.3", image = the files of the folder } */
+ump_declare_fn ump__declare_web;      /* the path as it stands; for the host, see ump_rules_web */
 
 /* Appends to a buffer by base/plain.h's functions. */
 void ump__config_string(struct ump_buf *config, struct ump_bytes s);
@@ -38,5 +39,9 @@ struct ump_image {
   const struct ump_log *log;
 };
 int ump__image_read(const struct ump_image *i, struct ump_buf *out, char *error, size_t error_cap);
+/* Is the folder `path` there below root? 0; a negative errno: -ELOOP or -ENOTDIR where there is a link on the way, ... */
+int ump__folder_there(const char *root, const char *path);
+/* declare_pymmorpg.c: below the rulebook's folder by its form alone: relative, and nowhere "..". */
+bool ump__is_inside(const char *path);
 
 #endif

@@ -161,11 +161,10 @@ static bool read_folder(struct reading *r, int fd, unsigned depth) {
 
 /* ---- the way to it ---- */
 
-/* The folder named by a relative path without "..", from its root; -1: error says why. */
-static int open_folder(struct reading *r) {
+/* The folder named by a relative path without "..", from its root; -1 and errno. */
+static int open_below(const char *root, const char *at) {
   char name[256];
-  const char *at = r->image->path;
-  int fd = open(r->image->root ? r->image->root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = open(root ? root : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   while (fd >= 0 && *at) {
     size_t n = strcspn(at, "/");
     if (n >= sizeof name) {
@@ -183,8 +182,20 @@ static int open_folder(struct reading *r) {
     errno = saved;
     fd = next;
   }
+  return fd;
+}
+
+static int open_folder(struct reading *r) { /* -1: error says why */
+  int fd = open_below(r->image->root, r->image->path);
   if (fd < 0) fail(r, UMP_EINVAL, errno == ELOOP || errno == ENOTDIR ? "no folder, or a link on the way:" : "cannot open", r->image->path);
   return fd;
+}
+
+int ump__folder_there(const char *root, const char *path) {
+  int fd = open_below(root, path);
+  if (fd < 0) return -errno;
+  close(fd);
+  return 0;
 }
 
 int ump__image_read(const struct ump_image *i, struct ump_buf *out, char *error, size_t error_cap) {

@@ -54,6 +54,15 @@ struct ump_rules_info {
 void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out);
 size_t ump_rules_n_listen(const struct ump_rules *r);
 const char *ump_rules_listen(const struct ump_rules *r, size_t i); /* the i-th URL of its `listen` list */
+/* The folder of pages, below the rulebook's own folder: what it names as `web`, else "web" beside init.lua, else for x.lua
+ * "x/web". Whether that is there is not asked. root is borrowed until the next reload. */
+#define UMP_RULES_PATH 512
+struct ump_rules_web {
+  const char *root;
+  char folder[UMP_RULES_PATH];
+  bool declared;           /* it names one; then it was there when it was loaded */
+};
+void ump_rules_web(const struct ump_rules *r, struct ump_rules_web *out);
 size_t ump_rules_n_files(const struct ump_rules *r);
 const char *ump_rules_file(const struct ump_rules *r, size_t i);   /* files it is made of, for --watch */
 

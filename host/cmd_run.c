@@ -30,6 +30,11 @@ static const struct flag flags[] = {
      "for rulebooks without a login of their own (default: in memory)", NULL},
     {"accounts", "UMPIRE_ACCOUNTS", "N", FLAG_COUNT, AT(accounts),
      "accounts that players may make (default 100000)", "1"},
+    {"web", "UMPIRE_WEB", "[HOST:]PORT", FLAG_TEXT, AT(web),
+     "serve the rulebook's pages to browsers over HTTP: the folder `web` beside init.lua,\n"
+     "for rules/x.lua rules/x/web, or what the rulebook names as `web`; HOST is 127.0.0.1\n"
+     "if it is not said, and port 0 picks a free one",
+     NULL},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
      "a call into the rulebook that takes longer is ended (default 50ms)", "1ms"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
@@ -66,6 +71,12 @@ static int check_counts(const struct command *c, const struct run_options *o) { 
   return EXIT_OK;
 }
 
+static int check_web(const struct command *c, const struct run_options *o) {
+  char error[4096];
+  if (!o->web || ump_host_web_check(o->web, error, sizeof error) == 0) return EXIT_OK;
+  return ump_usage(c, "%s", error);
+}
+
 static int check_urls(const struct command *c, const struct run_options *o) {
   char error[4096];
   struct ump_listen scratch;
@@ -84,6 +95,7 @@ static int run(const struct command *self, int argc, char **argv) {
   int code = ump_flags_parse(self, argc, argv, &o, &path);
   if (code == EXIT_OK) code = check_counts(self, &o);
   if (code == EXIT_OK) code = check_urls(self, &o);
+  if (code == EXIT_OK) code = check_web(self, &o);
   if (code == EXIT_OK) {
     code = ump_host_init(&host, &o, path);
     if (code == EXIT_OK) code = ump_host_run(&host);

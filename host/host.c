@@ -59,6 +59,7 @@ bool ump_host_reload(struct host *h, const char *why, struct ump_report *report)
     snprintf(tail, sizeof tail, ", paused for %.2f ms (%s)", (double)report->took / 1e6, why);
     describe_rules(h, "reloaded", tail);
     watch_files(h);
+    ump_host_web_reloaded(h);
   } else {
     ump_logger_say(h->logger, UMP_ERROR, "reload", "refused (%s), the rulebook in place goes on: %s", why,
                    report->text ? report->text : "out of memory");
@@ -329,7 +330,9 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   if (code == EXIT_OK) code = open_listeners(h);
   if (code == EXIT_OK) code = open_control(h);
   if (code == EXIT_OK) code = start_watch(h);
+  if (code == EXIT_OK) code = ump_host_web_open(h);
   if (code == EXIT_OK) code = start_listeners(h);
+  if (code == EXIT_OK) ump_host_web_say(h);
   return code;
 }
 
@@ -363,6 +366,7 @@ void ump_host_deinit(struct host *h) {
     ump_udp_close(h->listeners[i].udp);
     ump_tcp_close(h->listeners[i].tcp);
   }
+  ump_web_stop(h->web);
   ump_watch_free(h->watch);
   ump_signals_free(h->signals);
   ump_rules_close(h->rules);

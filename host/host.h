@@ -16,6 +16,7 @@
 #include "net/watch.h"
 #include "place.h"
 #include "store/store.h"
+#include "web/web.h"
 
 struct run_options {
   struct flag_list listen;
@@ -23,7 +24,7 @@ struct run_options {
   const char *control; /* NULL: the default path; "none": no control socket */
   enum ump_log_format log_format;
   enum ump_level log_level;
-  const char *save, *store;
+  const char *save, *store, *web;
   uint64_t accounts;
   uint64_t window_memory, window_per_client, effects, effect_memory, timers;
   uint64_t rule_memory;
@@ -56,6 +57,8 @@ struct host {
   struct ump_signals *signals;
   struct ump_control *control;
   struct ump_watch *watch;
+  struct ump_web *web;
+  char web_name[UMP_LISTEN_NAME]; /* "http://127.0.0.1:8000" */
   struct listener *listeners;
   size_t n_listeners;
   ump_time started;
@@ -72,6 +75,13 @@ void ump_host_deinit(struct host *h);
 /* Reloads the rulebook and logs how it went. why: "SIGHUP". The report is the caller's to free. */
 bool ump_host_reload(struct host *h, const char *why, struct ump_report *report);
 void ump_host_stop(struct host *h, int signo);
+
+/* ---- --web (host_web.c) ---- */
+/* Is it a port, or HOST:PORT? 0, or UMP_EINVAL with a message. */
+int ump_host_web_check(const char *text, char *error, size_t cap);
+int ump_host_web_open(struct host *h);      /* once the listeners are bound, whose ports pages are told; an exit code */
+void ump_host_web_say(struct host *h);      /* logs where it is */
+void ump_host_web_reloaded(struct host *h); /* another rulebook may have other pages */
 
 /* One request of the control socket (host_control.c). */
 void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line);

@@ -11,6 +11,7 @@
 
 ---A timer's id.
 ---@alias umpire.Timer integer
+---@alias umpire.Thread thread
 
 ---The result of host.invalid; only `legal` may return it.
 ---@class umpire.Invalid
@@ -51,6 +52,8 @@
 ---@field listen string[]|nil listen URLs, used when neither flags nor environment name any: "neteria://0.0.0.0:40080?limit=50", "laneya://0.0.0.0:5001"
 ---@field legal umpire.Judge|umpire.Judge[]|nil the judge, or a list asked in order until one says no; nil: everything is legal.
 ---Must change nothing: host.notify and the like raise in it.
+---@field web string|nil the folder of pages that `umpire run --web` serves, below the rulebook's own: "pages/"; nil: `web`
+---beside init.lua, for x.lua x/web
 local Rulebook = {}
 
 ---A client registers, enters or logs in. Return false and a reason to refuse it; anything else admits it.
@@ -166,21 +169,31 @@ function host.after(seconds, fn) end
 ---@return umpire.Timer
 function host.every(seconds, fn) end
 
----Ends a timer.
----@param timer umpire.Timer
+---Ends a timer, or a micro-thread, which then never goes on from where it waits (what it has to close is not closed; a
+---micro-thread ends itself by returning). If the handler that asks for it fails, it goes on.
+---@param timer umpire.Timer|umpire.Thread
 ---@return boolean was false: it had ended already
 function host.cancel(timer) end
 
----Starts a micro-thread. It runs in slices, each with a budget of its own; an error ends that micro-thread alone.
+---Starts a micro-thread, in the next turn of the host (a turn is 1 ms, or longer when there is much to do). It runs in
+---slices, from one yield or sleep to the next. Each slice is a call with a budget of its own: what it asks of the host
+---happens when it gives way, and an error or a spent budget ends that micro-thread alone. Micro-threads may start others
+---and end others.
 ---
----    host.spawn(function()
+---    local countdown = host.spawn(function()
 ---      for i = 3, 1, -1 do host.broadcast("countdown", i) host.sleep(1) end
 ---    end)
+---    host.cancel(countdown)
 ---@param fn fun()
+---@return umpire.Thread
 function host.spawn(fn) end
 
----In a micro-thread: gives way. 0 or nil is real time (the next turn of 1 ms); a higher number is a lower priority and waits
----for that many more turns.
+---In a micro-thread: gives way. 0 or nil is real time (the next turn); a higher number is a lower priority and waits for
+---that many more turns. The priority holds until the next yield, through sleeps too; at first it is real time.
+---
+---When the slices of a turn have taken 2 ms, those that are not real time and still to come wait, in order, for the next
+---turn; one of them runs in any turn. So one of real time runs in each turn, however much the others do, and nobody waits
+---for ever.
 ---@param priority number|nil 0 to 1 000 000
 function host.yield(priority) end
 
