@@ -318,6 +318,7 @@ static void test_engine_a_client_that_moved_is_at_its_new_address(void **state) 
   struct ump_addr to = {.family = 4, .ip = {10, 9, 8, 7}, .port = 4711};
   world_init(&w, NULL);
   world_connect(&w, 0, 1);
+  expect(&w, "connect a1", "admit a1");
   assert_false(ump_addr_equal(&world_client(&w, 0, 1)->addr, &to));
   world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = 1, .from = &to});
   world_drive(&w, 0);
