@@ -244,6 +244,32 @@ static void test_neteria_memory_for_the_queues_is_bounded(void **state) {
   nt_close(&w);
 }
 
+/* 4096 forged registrations could otherwise hold all that there is: a broadcast 20 times a second waits for each of them. */
+static void test_neteria_what_waits_for_the_unproven_leaves_a_half(void **state) {
+  struct nt_world w;
+  char cuuid[64];
+  int broadcasts = 0;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.queue_mib = 1, .limit = 100});
+  uint32_t real = nt_proven(&w, a, A), forged[50];
+  for (unsigned i = 0; i < 50; i++) {
+    snprintf(cuuid, sizeof cuuid, "forged-%08u-11f1-aa15-02fc00000001", i);
+    nt_forget_sent(&w);
+    forged[i] = nt_register(&w, nt_addr(10 + i, 50000), cuuid);
+  }
+  for (int err = 0; !err; broadcasts++) {
+    nt_forget_sent(&w);
+    err = nt_notify(&w, real, "{\"tick\": 1}");
+    for (unsigned i = 0; i < 50 && !err; i++) nt_notify(&w, forged[i], "{\"tick\": 1}");
+    const struct nt_sent *s = nt_take(&w); /* the real one confirms */
+    if (!err) nt_ok_notify(&w, a, A, s->text + s->n - 2 - UMP_UUID_TEXT);
+    if (broadcasts == 1000) break;
+  }
+  assert_int_equal(broadcasts, 1000);
+  assert_true(nt_counter(&w, "notifies_refused") > 10000);
+  nt_close(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_notify_is_confirmed),
@@ -257,6 +283,7 @@ int main(void) {
       cmocka_unit_test(test_neteria_a_notify_to_nobody_is_an_error),
       cmocka_unit_test(test_neteria_one_payload_serves_all_clients),
       cmocka_unit_test(test_neteria_memory_for_the_queues_is_bounded),
+      cmocka_unit_test(test_neteria_what_waits_for_the_unproven_leaves_a_half),
   };
   return cmocka_run_group_tests(tests, addresses, NULL);
 }

@@ -207,8 +207,9 @@ static void launch(struct ump_neteria *n, struct nt_session *s, struct nt_out *o
 int ump__nt_notify(struct ump_neteria *n, struct nt_session *s, struct ump_blob *payload) {
   if (s->state != NT_REGISTERED && s->state != NT_PROVEN) return UMP_EGONE;
   if (!ump__nt_room(s)) return nt_count(n, NT_notifies_refused), UMP_EFULL;
-  /* An eighth of the memory is left for verdicts, so that notifies that nobody confirms do not make the host deaf. */
-  if (n->out_bytes > n->out_bytes_max / 8 * 7) return nt_count(n, NT_notifies_refused), UMP_EFULL;
+  /* An eighth of the memory is left for verdicts, so that notifies that nobody confirms do not make the host deaf; and a half for
+   * who has proven himself, so that what waits for forged registrations does not make it dumb. */
+  if (n->out_bytes > n->out_bytes_max / 8 * (nt_trusted(s) ? 7 : 4)) return nt_count(n, NT_notifies_refused), UMP_EFULL;
   struct nt_out *o = new_out(n, NT_NOTIFY, ump_blob_ref(payload));
   if (!o) return ump_blob_unref(payload), UMP_ENOMEM;
   give_to(s, o);
