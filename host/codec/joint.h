@@ -72,7 +72,7 @@ struct ump_joint_fault {
 };
 
 /* From plain data to the wire. data: an array of as many values as there are parameters; for one parameter the bare value
- * will do unless that is a table; for none nothing at all. Empty or nil lists and maps have the count 0. An array or mixed
+ * will do unless it is an array itself; for none nothing at all. Empty or nil lists and maps have the count 0. An array or mixed
  * table given as a map has the keys 1, 2, 3. 0; UMP_EMALFORMED: *fault says why; UMP_ETOOBIG: out is full. */
 int ump_joint_call_write(struct ump_bytes types, struct ump_bytes data, struct ump_writer *out, struct ump_joint_fault *fault);
 

@@ -284,7 +284,7 @@ static bool enter_list(struct writing *c, uint32_t wanted, bool *bare) {
   if (v.tag == UMP_PLAIN_ARRAY || v.tag == UMP_PLAIN_TUPLE) return v.count == wanted;
   if (wanted == 0) return v.tag == UMP_PLAIN_NIL || (v.tag == UMP_PLAIN_MAP && v.count == 0);
   c->in = start;
-  return *bare = wanted == 1 && !is_table(&v) && v.tag != UMP_PLAIN_NIL;
+  return *bare = wanted == 1 && (!is_table(&v) || v.tag == UMP_PLAIN_MAP) && v.tag != UMP_PLAIN_NIL;
 }
 
 int ump_joint_call_write(struct ump_bytes types, struct ump_bytes data, struct ump_writer *out, struct ump_joint_fault *fault) {

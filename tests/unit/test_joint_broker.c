@@ -21,11 +21,11 @@ static void lobby(size_t piece, uint32_t users) {
   jt_hex(&w, 1, "00 00 01 05 6c6f626279");
   jt_sent(&w, 1, "00 03 01 00 00");
   for (uint32_t i = 0; i < users; i++) {
-    char notice[] = "00 04 00 00 00 ..";
+    char notice[32];
     jt_open(&w, 2 + i);
     jt_hex(&w, 2 + i, "00 01 07 05 6c6f626279");
     jt_sent(&w, 2 + i, "00 03 07 00 00");
-    sprintf(notice + 15, "%02x", i);
+    snprintf(notice, sizeof notice, "00 04 00 00 00 %02x", (uint8_t)i);
     jt_sent(&w, 1, notice);
   }
 }
@@ -453,10 +453,10 @@ static void test_joint_idle_connection_with_a_joint_is_small(void **state) {
   start(0);
   size_t before = 0;
   for (uint32_t i = 1; i <= 200; i++) {
-    char create[] = "00 00 01 02 ....";
+    char create[32];
     if (i == 101) before = w.mem.bytes;
     jt_open(&w, i);
-    sprintf(create + 12, "%04x", i);
+    snprintf(create, sizeof create, "00 00 01 02 %04x", (uint16_t)i);
     jt_hex(&w, i, create);
   }
   assert_true((w.mem.bytes - before) / 100 < 1024); /* the original: 7.4 KiB in all; the rest is the driver's */

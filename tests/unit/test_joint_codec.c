@@ -319,6 +319,9 @@ static void test_joint_call_takes_what_lua_has(void **state) {
   gives(&c, "\x05\x00\x00\x00", 4);
   ump_plain_put_array(&c.p, 1), ump_plain_put_float(&c.p, -2.0); /* a float that is whole */
   gives(&c, "\xfe\xff\xff\xff", 4);
+  begin(&c, TYPES("Map<Byte, Bool>"));
+  ump_plain_put_map(&c.p, 1), ump_plain_put_int(&c.p, 5), ump_plain_put_tag(&c.p, UMP_PLAIN_TRUE); /* can be no list of values */
+  gives(&c, "\x01\x05\x01", 3);
   begin(&c, TYPES("Array<Int32>", "Map<String, Bool>"));
   ump_plain_put_array(&c.p, 2), ump_plain_put_map(&c.p, 0), ump_plain_put_tag(&c.p, UMP_PLAIN_NULL); /* {} and host.null */
   gives(&c, "\x00\x00", 2);

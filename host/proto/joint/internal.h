@@ -247,6 +247,8 @@ int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, str
 void ump__joint_admitted(struct joint_proto *l, struct member *m, struct ump_client *client);
 int ump__joint_pack(struct joint_proto *l, const struct ump_notice *n, struct ump_blob **out);
 int ump__joint_notify(struct joint_proto *l, struct member *m, struct ump_blob *payload);
+/* An event of his was not executed: the channel's client_remotes may have a procedure { "refused", "String", "String" }. */
+void ump__joint_refused(struct joint_proto *l, struct member *m, struct ump_bytes event, struct ump_bytes reason);
 void ump__joint_forget_encoded(struct joint_proto *l);
 void ump__joint_announce(struct joint_proto *l, const struct seat *s, const struct remotes *but); /* but: not these; or NULL */
 

@@ -183,9 +183,12 @@ static void joint_admit(void *self, uint32_t session, struct ump_client *client,
   if (m) ump__joint_admitted(l, m, client);
 }
 
-/* The wire has no word for verdicts. */
+/* The wire has no word for verdicts; what is refused is told to who declares that it wants to know. */
 static void joint_answer(void *self, const struct ump_event *ev, const struct ump_answer *a, ump_time now) {
-  (void)self, (void)ev, (void)a, (void)now;
+  struct joint_proto *l = self;
+  struct member *m = a->verdict == UMP_LEGAL ? NULL : ump__joint_member_at(l, ev->session);
+  l->now = now;
+  if (m && m->seat) ump__joint_refused(l, m, ev->name, a->reason);
 }
 
 static int joint_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__joint_pack(self, n, out); }

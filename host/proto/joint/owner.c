@@ -295,3 +295,19 @@ int ump__joint_notify(struct joint_proto *l, struct member *m, struct ump_blob *
   ump__joint_send_parcel(l, s, l->encoded, l->encoded_number);
   return 0;
 }
+
+void ump__joint_refused(struct joint_proto *l, struct member *m, struct ump_bytes event, struct ump_bytes reason) {
+  uint8_t id, number, bytes[512]; /* a name of at most 256 bytes, a reason of 200 */
+  const struct channel *c = m->seat->joint->channel;
+  struct ump_notice n = {.has_name = true, .has_data = true, .name = ump_text("refused")};
+  struct ump_writer w = ump_writer(bytes, sizeof bytes);
+  struct ump_blob *b;
+  if (c->mode != MODE_RPC || !ump__joint_procedure_named(&c->theirs, n.name, &id, &number)) return;
+  ump_plain_put_array(&w, 2);
+  ump_plain_put_string(&w, event);
+  ump_plain_put_string(&w, reason);
+  n.data = ump_written(&w);
+  if (w.full || ump__joint_pack(l, &n, &b)) return;
+  ump__joint_notify(l, m, b); /* with other parameters it cannot be said: counted there */
+  ump_blob_unref(b);
+}

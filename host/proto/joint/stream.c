@@ -101,6 +101,7 @@ static int command(struct joint_proto *l, struct conn *c, struct ump_bytes in, s
   if (in.n < 4 || in.n < 4u + in.p[3]) return NEED_MORE;
   const uint8_t *p = in.p + 4;
   struct ump_bytes id = ump_bytes(p, in.p[3]);
+  int taken = 4 + in.p[3]; /* now: out of memory ends the connection, and its input */
   c->mark = UNMARKED;
   switch (in.p[1]) {
   case CREATE: create(l, c, in.p[2], id); break;
@@ -110,7 +111,7 @@ static int command(struct joint_proto *l, struct conn *c, struct ump_bytes in, s
   case KICK: kick(l, c, p[0], p[1]); break;
   default: break;
   }
-  return 4 + in.p[3];
+  return taken;
 }
 
 /* ---- data frames ---- */
