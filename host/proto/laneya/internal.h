@@ -35,17 +35,17 @@ enum counter {
 /* An answer that a repeated key gets again. */
 struct kept_answer {
   uint64_t key;          /* keyed hash of the token */
-  struct ump_blob *blob; /* NULL: given up for want of room. The request is not executed again for all that */
-  uint16_t next; /* in the chain of its key: 1 + index, 0: none */
+  struct ump_blob *blob; /* NULL: it was a success without data, or was given up for want of room */
+  uint16_t next;         /* in the chain of its key: 1 + index, 0: none */
+  bool given_up;         /* the request is not executed again for all that */
 };
 
-enum { ANSWER_CHAINS = 256 };
-
-struct answers { /* made when the first request is answered */
-  uint16_t heads[ANSWER_CHAINS];
+/* A ring in order of time, and as many chains by key as it has room. */
+struct answers {
   struct kept_answer *ring;
+  uint16_t *heads;       /* of the chains; behind the ring, in the same allocation */
   uint32_t first, n, room;
-  uint32_t lean; /* so many of the oldest have no text any more */
+  uint32_t lean;         /* so many of the oldest have no text any more */
   size_t bytes;
 };
 
@@ -71,7 +71,7 @@ struct conn {
   char *user;     /* what it is bound to; NULL: nothing */
   uint64_t user_hash;
   struct conn *next_name; /* in the table of names */
-  struct answers *answers; /* NULL: none yet */
+  struct answers answers;
   struct request request;
   unsigned invalid_in_a_row;
   bool fresh;        /* bytes came since it was looked at last */
@@ -110,6 +110,10 @@ struct laneya {
   uint64_t counts[N_COUNTERS];
 };
 
+/* A text that is known when this is compiled. */
+#define LIT_INIT(s) {(const uint8_t *)(s), sizeof(s) - 1}
+#define LIT(s) ((struct ump_bytes)LIT_INIT(s))
+
 /* ---- conn.c: life, names, timers ---- */
 struct conn *ump__laneya_conn(struct laneya *l, uint32_t id);
 void ump__laneya_touch(struct laneya *l, struct conn *c);
@@ -127,11 +131,11 @@ void ump__laneya_unbind(struct laneya *l, struct conn *c);
 /* ---- reply.c: responses, updates, kept answers ---- */
 struct ump_blob *ump__laneya_response(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes data);
 struct ump_blob *ump__laneya_failure(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes message);
+void ump__laneya_send_done(struct laneya *l, struct conn *c, struct ump_bytes key); /* success, {} */
 void ump__laneya_send(struct laneya *l, struct conn *c, struct ump_blob *blob); /* takes the reference; NULL: no memory, ends it */
 int ump__laneya_pack(struct laneya *l, const struct ump_notice *n, struct ump_blob **out);
-void ump__laneya_keep(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob *blob);
-/* True: this key was answered before; *blob is the answer (borrowed), or NULL when its text was given up. */
-bool ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob **blob);
+void ump__laneya_keep(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_blob *blob); /* NULL: success, {} */
+struct kept_answer *ump__laneya_kept(struct laneya *l, struct conn *c, struct ump_bytes key); /* NULL: not answered before */
 void ump__laneya_forget_answers(struct laneya *l, struct conn *c);
 enum status ump__laneya_status(enum ump_verdict v);
 struct ump_bytes ump__laneya_message(const struct ump_answer *a); /* why not, never empty */

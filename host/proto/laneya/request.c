@@ -36,17 +36,26 @@ struct envelope {
 };
 
 /* Fills the envelope from a checked object. False: a key too many, too few, or of another type. */
+static struct ump_json_value *place_of(struct envelope *e, struct ump_bytes name) {
+  static const struct {
+    struct ump_bytes name;
+    size_t place;
+  } members[] = {{LIT_INIT("type"), offsetof(struct envelope, type)}, {LIT_INIT("key"), offsetof(struct envelope, key)},
+                 {LIT_INIT("user"), offsetof(struct envelope, user)}, {LIT_INIT("action"), offsetof(struct envelope, action)},
+                 {LIT_INIT("data"), offsetof(struct envelope, data)}};
+  for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+    if (ump_bytes_equal(name, members[i].name)) return (struct ump_json_value *)(void *)((char *)e + members[i].place);
+  return NULL;
+}
+
 static bool open_envelope(const struct ump_json_value *top, struct envelope *e) {
-  static const char *const names[] = {"type", "key", "user", "action", "data"};
-  struct ump_json_value *const values[] = {&e->type, &e->key, &e->user, &e->action, &e->data};
   struct ump_json_iter it = {0};
   struct ump_json_value name, value;
   unsigned found = 0;
   while (ump_json_next(top, &it, &name, &value)) {
     uint8_t buf[40]; /* six characters, each as \uXXXX, and quotes */
-    struct ump_bytes text = ump_json_string(&name, buf, sizeof buf);
-    for (size_t i = 0; i < 5; i++)
-      if (ump_bytes_equal(text, ump_text(names[i]))) *values[i] = value, found++;
+    struct ump_json_value *place = place_of(e, ump_json_string(&name, buf, sizeof buf));
+    if (place) *place = value, found++;
   }
   return found == 5 && top->n_members == 5;
 }
@@ -95,10 +104,12 @@ static bool whose(struct laneya *l, struct conn *c, struct ump_bytes key, struct
   return false;
 }
 
-static bool is(const struct ump_json_value *v, const char *text) {
+static bool is_text(const struct ump_json_value *v, struct ump_bytes text) {
   uint8_t buf[64];
-  return v->type == UMP_JSON_STRING && v->raw.n <= sizeof buf && ump_bytes_equal(ump_json_string(v, buf, sizeof buf), ump_text(text));
+  if (v->type != UMP_JSON_STRING || v->raw.n > sizeof buf) return false;
+  return ump_bytes_equal(ump_json_string(v, buf, sizeof buf), text);
 }
+#define is(v, text) is_text(v, LIT(text))
 
 static const char *fault_of(const struct envelope *e, bool five) {
   if (!five) return "a request has exactly the keys type, key, user, action and data";
@@ -160,6 +171,16 @@ static int start_batch(struct laneya *l, struct conn *c, const struct ump_json_v
   return 0;
 }
 
+static void answer_again(struct laneya *l, struct conn *c, struct ump_bytes key, const struct kept_answer *again) {
+  l->counts[again->given_up ? FORGOTTEN : REPEATED]++;
+  if (again->given_up)
+    refuse(l, c, key, ILLEGAL, "this key was answered before; it is not done again, and the answer is no longer kept");
+  else if (again->blob)
+    ump__laneya_send(l, c, ump_blob_ref(again->blob));
+  else
+    ump__laneya_send_done(l, c, key);
+}
+
 /* The message at the front of `in`. 1: an event; 0: answered, or a batch was begun. */
 static int take(struct laneya *l, struct conn *c, struct ump_bytes payload, struct ump_event *ev) {
   struct ump_json_value top;
@@ -195,15 +216,8 @@ static int take(struct laneya *l, struct conn *c, struct ump_bytes payload, stru
     l->counts[REQUESTS]--;
     return 1;
   }
-  struct ump_blob *again;
-  if (ump__laneya_kept(l, c, key, &again)) {
-    l->counts[again ? REPEATED : FORGOTTEN]++;
-    if (again)
-      ump__laneya_send(l, c, ump_blob_ref(again));
-    else
-      refuse(l, c, key, ILLEGAL, "this key was answered before; it is not done again, and the answer is no longer kept");
-    return done(l, c), 0;
-  }
+  const struct kept_answer *again = ump__laneya_kept(l, c, key);
+  if (again) return answer_again(l, c, key, again), done(l, c), 0;
   struct request *r = &c->request;
   *r = (struct request){.key_n = key.n};
   memcpy(r->key, key.p, key.n);
@@ -256,7 +270,7 @@ static void end_batch(struct laneya *l, struct conn *c, enum status status, stru
   ump_write_text(&w, "]}");
   struct ump_blob *blob = ump__laneya_response(l, ump_bytes(r->key, r->key_n), status, ump_written(&w));
   ump_free(l->mem, text, cap);
-  ump__laneya_keep(l, c, ump_bytes(r->key, r->key_n), blob);
+  if (blob) ump__laneya_keep(l, c, ump_bytes(r->key, r->key_n), blob);
   ump__laneya_send(l, c, blob);
   done(l, c);
 }
@@ -338,10 +352,16 @@ void ump__laneya_answer(struct laneya *l, struct conn *c, const struct ump_answe
     return;
   }
   struct ump_bytes key = ump_bytes(r->key, r->key_n);
+  if (status == SUCCESS && !a->data.n) {
+    ump__laneya_keep(l, c, key, NULL);
+    ump__laneya_send_done(l, c, key);
+    done(l, c);
+    return;
+  }
   if (status == SUCCESS && a->data.n > l->payload - KEY_MAX - 128) status = INTERNAL;
   struct ump_blob *blob = status == SUCCESS ? ump__laneya_response(l, key, status, a->data)
                                             : ump__laneya_failure(l, key, status, ump__laneya_message(a));
-  ump__laneya_keep(l, c, key, blob);
+  if (blob) ump__laneya_keep(l, c, key, blob);
   ump__laneya_send(l, c, blob);
   done(l, c);
 }
