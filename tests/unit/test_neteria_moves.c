@@ -175,6 +175,87 @@ static void test_neteria_both_addresses_are_answered_within_their_means(void **s
   nt_close(&w);
 }
 
+/* Echoes everything that went there, as a client does for what it does not know. */
+static void echo_all(struct nt_world *w, struct ump_addr who) {
+  const struct nt_sent *s;
+  while ((s = nt_take(w))) {
+    char id[64];
+    const char *brief = strstr(s->text, "\"LEGAL\",\"euuid\":\""), *full = strstr(s->text, "\"LEGAL\", \"euuid\": \"");
+    if (!ump_addr_equal(&s->to, &who) || !(brief || full)) continue;
+    const char *from = brief ? brief + 17 : full + 19;
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(from, "\""), from);
+    nt_ok_event(w, who, A, id);
+  }
+}
+
+/* Forged claims from everywhere, ten a second, cannot be echoed, so they do not stand in the way of one that is. */
+static void test_neteria_forged_claims_do_not_keep_the_owner_out(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  nt_proven(&w, old, A);
+  ump_time start = w.now;
+  for (unsigned i = 0; i < 200 && !nt_counter(&w, "moved"); i++) {
+    nt_event(&w, nt_addr(3 + i % 50, (uint16_t)(1 + i)), A, "forged", "1");
+    nt_forget_sent(&w);
+    if (i % 20 == 10) nt_event(&w, near, A, "mine", "\"step\""); /* every 2 s, as the real client repeats */
+    echo_all(&w, near);
+    nt_pass(&w, 100 * UMP_MS);
+    echo_all(&w, near);
+  }
+  print_message("# moved after %lld ms\n", (long long)((w.now - start) / UMP_MS));
+  assert_int_equal(nt_counter(&w, "moved"), 1);
+  assert_true(w.now - start <= 6 * UMP_S);
+  assert_int_equal(w.n_logouts, 1);
+  nt_forget_sent(&w);
+  nt_event(&w, near, A, "mine", "\"step\"");
+  nt_pass(&w, UMP_MS);
+  assert_int_equal(nt_executions(&w, "mine"), 1);
+  nt_close(&w);
+}
+
+/* Somebody elsewhere who echoes does not win the race against the owner behind his NAT. */
+static void test_neteria_a_changed_port_goes_before_another_place(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  nt_proven(&w, old, A);
+  nt_forget_sent(&w);
+  nt_event(&w, far, A, "thief", "1");
+  nt_ok_event(&w, far, A, probe_to(&w, far));
+  nt_pass(&w, 5 * UMP_S);
+  nt_forget_sent(&w);
+  nt_event(&w, near, A, "mine", "1");
+  echo_all(&w, near);
+  nt_pass(&w, 3 * UMP_S);
+  nt_forget_sent(&w);
+  nt_event(&w, near, A, "mine", "1");
+  nt_pass(&w, UMP_MS);
+  assert_int_equal(nt_executions(&w, "mine"), 1);
+  assert_int_equal(sent_to(&w, near, "LEGAL"), 1);
+  nt_close(&w);
+}
+
+/* Executed at the old address, the verdict lost, repeated from the new one: the same verdict, and nothing is done again. */
+static void test_neteria_an_event_is_executed_once_whatever_address_it_comes_from(void **state) {
+  struct nt_world w;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  nt_proven(&w, old, A);
+  nt_event(&w, old, A, "e-after-move", "\"step\"");
+  nt_pass(&w, UMP_S);
+  assert_int_equal(nt_executions(&w, "e-after-move"), 1);
+  nt_forget_sent(&w);
+  assert_true(until_judged(&w, near, true, 20 * UMP_S) < 5 * UMP_S);
+  nt_pass(&w, 3 * UMP_S);
+  nt_forget_sent(&w);
+  assert_true(until_judged(&w, far, true, 20 * UMP_S) < 13 * UMP_S); /* and again */
+  assert_int_equal(nt_counter(&w, "moved"), 2);
+  assert_int_equal(nt_executions(&w, "e-after-move"), 1);
+  assert_int_equal(w.n_connects, 1);
+  nt_close(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_nat_changes_the_port_and_the_session_moves_after_3s),
@@ -184,6 +265,9 @@ int main(void) {
       cmocka_unit_test(test_neteria_an_echo_alone_is_too_soon),
       cmocka_unit_test(test_neteria_what_waits_goes_to_the_new_address),
       cmocka_unit_test(test_neteria_a_move_obeys_the_limit_of_its_new_address),
+      cmocka_unit_test(test_neteria_forged_claims_do_not_keep_the_owner_out),
+      cmocka_unit_test(test_neteria_a_changed_port_goes_before_another_place),
+      cmocka_unit_test(test_neteria_an_event_is_executed_once_whatever_address_it_comes_from),
       cmocka_unit_test(test_neteria_both_addresses_are_answered_within_their_means),
   };
   return cmocka_run_group_tests(tests, addresses, NULL);

@@ -355,7 +355,9 @@ void ump__nt_earn(struct ump_neteria *n, const struct ump_addr *from, size_t byt
 int32_t ump__nt_take_purse(struct ump_neteria *n, const struct ump_addr *from);
 void ump__nt_ripe(struct ump_neteria *n, struct nt_session *s, bool ripe); /* may it give way? */
 bool ump__nt_has_place(struct ump_neteria *n, const struct nt_request *r, bool proven); /* false: it was told */
-bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r); /* true: so it was, and it is registered */
+/* Asks the sender of a request to echo an id for which nothing is kept. Returns what that costs at most; 0: that was too much. */
+size_t ump__nt_challenge(struct ump_neteria *n, const struct nt_request *r);
+bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r); /* is it the echo? */
 
 /* ---- probe.c: probes and moves ---- */
 /* So many of the 92 characters that JSON writes as they are, by chance. */

@@ -134,7 +134,8 @@ static void ignore(struct ump_neteria *n, const struct nt_request *r) {
 }
 
 static void on_ok_event_of_nobody(struct ump_neteria *n, const struct nt_request *r) {
-  if (!ump__nt_challenge_echo(n, r)) ignore(n, r);
+  if (ump__nt_challenge_echo(n, r)) ump__nt_register(n, r, true);
+  else ignore(n, r);
 }
 
 static void ignore_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {

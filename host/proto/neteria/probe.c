@@ -121,6 +121,13 @@ static void begin(struct ump_neteria *n, struct nt_session *s, const struct nt_r
   probe_both(n, m);
 }
 
+/* One at a time. Who has not echoed anything may be a forgery that keeps the client from its session: whoever echoes takes its
+ * turn. And a NAT that changed the port is likelier than a client that took its cuuid to another place. */
+static bool yields(const struct nt_move *m, const struct nt_request *r) {
+  const struct ump_addr *old = &m->session->addr;
+  return !m->echoed || (ump_addr_same_ip(r->from, old) && !ump_addr_same_ip(&m->to, old));
+}
+
 void ump__nt_move_hint(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r, bool replied) {
   int64_t credit = (int64_t)(replied ? 2 * r->n : 3 * r->n); /* the reply is at most as long as the request */
   struct nt_move *m = s->move;
@@ -128,16 +135,24 @@ void ump__nt_move_hint(struct ump_neteria *n, struct nt_session *s, const struct
     m->credit += credit, m->deflated = r->deflated;
     return;
   }
-  if (m && (m->echoed || m->turns <= NT_PROBES_SILENT)) return; /* one at a time; who does not answer makes room */
-  ump__nt_move_end(n, s);
+  if (m) {
+    if (yields(m, r)) ump__nt_challenge(n, r); /* its reply and this are within three times the request */
+    return;
+  }
   begin(n, s, r, credit);
 }
 
 bool ump__nt_move_echo(struct ump_neteria *n, struct nt_session *s, const struct nt_request *r) {
   struct nt_move *m = s->move;
-  if (!m || !ump_addr_equal(&m->to, r->from) || !is(&m->new_id, r->euuid)) return false;
-  nt_count(n, NT_probe_echoes);
-  return m->echoed = true;
+  if (m && ump_addr_equal(&m->to, r->from) && is(&m->new_id, r->euuid)) {
+    nt_count(n, NT_probe_echoes);
+    return m->echoed = true;
+  }
+  if (!m || ump_addr_equal(&m->to, r->from) || !yields(m, r) || !ump__nt_challenge_echo(n, r)) return false;
+  ump__nt_move_end(n, s);
+  begin(n, s, r, 0);
+  if (s->move) s->move->echoed = true;
+  return true;
 }
 
 void ump__nt_move_end(struct ump_neteria *n, struct nt_session *s) {

@@ -85,10 +85,9 @@ static struct nt_probe_id challenge_id(const struct ump_neteria *n, const struct
   return ump__nt_brief_id(ump_hash64(&n->challenges, ump_bytes(text, 26 + r->cuuid.n)), NT_CHALLENGE_ID);
 }
 
-/* Returns what it costs at most; 0: none was sent, since nobody could give way yet. */
-static size_t challenge(struct ump_neteria *n, const struct nt_request *r) {
+size_t ump__nt_challenge(struct ump_neteria *n, const struct nt_request *r) {
   size_t cost = r->deflated ? 2 * NT_CHALLENGE_BYTES : NT_CHALLENGE_BYTES;
-  if (!n->n_ripe || cost > 2 * r->n) return 0;
+  if (cost > 2 * r->n) return 0;
   struct nt_probe_id id = challenge_id(n, r, 0);
   nt_count(n, NT_challenges);
   ump__nt_probe_to(n, r->from, r->deflated, &id);
@@ -101,7 +100,6 @@ bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r) {
     struct nt_probe_id id = challenge_id(n, r, ago);
     if (memcmp(id.text, r->euuid.p, NT_CHALLENGE_ID) != 0) continue;
     nt_count(n, NT_challenge_echoes);
-    ump__nt_register(n, r, true);
     return true;
   }
   return false;
@@ -114,7 +112,7 @@ static void refuse(struct ump_neteria *n, const struct nt_request *r, bool prove
   ump__nt_drop(n, cause, r->from, reason);
   if (proven) return;
   ump__nt_reply(n, r, NT_BYE_REGISTER, reason);
-  ump__nt_earn(n, r->from, 2 * r->n - challenge(n, r));
+  ump__nt_earn(n, r->from, 2 * r->n - (n->n_ripe ? ump__nt_challenge(n, r) : 0)); /* not if nobody could give way yet */
 }
 
 bool ump__nt_has_place(struct ump_neteria *n, const struct nt_request *r, bool proven) {
