@@ -34,7 +34,12 @@ void ump__where(lua_State *L, char *out, size_t cap) {
 static void on_interrupt(lua_State *L, lua_Debug *ar);
 static void on_count(lua_State *L, lua_Debug *ar);
 
-static void arm(lua_State *L) { lua_sethook(L, on_interrupt, EVERYTHING, 1); }
+/* Goes through all levels of calls, of which there may be 300 000. */
+static void arm_anew(lua_State *L) { lua_sethook(L, on_interrupt, EVERYTHING, 1); }
+
+static void arm(lua_State *L) {
+  if (lua_gethook(L) != on_interrupt || lua_gethookmask(L) != EVERYTHING) arm_anew(L);
+}
 
 /* Back to how a state's hook is when nothing is wrong. A signal may come in the middle, so the trip is looked at again. */
 static void disarm(lua_State *L, struct ump_vm *vm) {
@@ -85,11 +90,12 @@ void ump_vm_charge(lua_State *L, size_t steps) {
   if (vm->tripped) ump__budget_raise(L);
 }
 
-/* Interrupted code is whatever the thread was doing: nothing but flags and lua_sethook here. */
+/* Interrupted code is whatever the thread was doing: nothing but flags and lua_sethook here. That may have come in the middle
+ * of another lua_sethook, or of a call, so it is armed anew each time. */
 void ump__budget_interrupt(struct ump_vm *vm, bool hard) {
   if (hard) vm->tripped = 1;
   else vm->soft_due = 1;
-  arm(vm->running);
+  arm_anew(vm->running);
 }
 
 int ump_vm_resume(lua_State *co, lua_State *from, int n_args, int *n_results) {

@@ -1,9 +1,10 @@
 /* A thread that looks at the call under way every few milliseconds. A call pays a few stores for it; the clock is read by this
  * thread alone, when the same call is seen twice.
  *
- * When a call overruns, the thread names it in `target`
- * and sends the signal; the handler, on the loop's own thread, does something only if that very call is still under way. It
- * is sent again at every look until the call has ended, so a signal that came at a bad moment costs one look, not the host. */
+ * When a call overruns, the thread names it in `target` and sends the signal; the handler, on the loop's own thread, does
+ * something only if that very call is still under way. It is sent again until the call has ended, so a signal that came at a
+ * bad moment costs a look, not the host; and each time after twice as long, because what it does takes milliseconds in a
+ * call that is very deep, and signals that come faster than they are handled would stop the loop's thread altogether. */
 #define _GNU_SOURCE /* pthread_sigqueue: the handler is told which watchdog it serves, so no global is needed */
 #include <errno.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include "bindings/vm_state.h"
 
 static const ump_time LOOK = 4 * UMP_MS;        /* between two looks while calls are made */
+static const ump_time MOST_PATIENT = 128 * UMP_MS; /* between two orders to the same call */
 static const ump_time LOOK_ASLEEP = 100 * UMP_MS; /* when no call was made for IDLE_LOOKS looks; a call wakes us */
 enum { IDLE_LOOKS = 50, SIGNAL = SIGURG };
 
@@ -44,6 +46,7 @@ struct sight {
   ump_time cpu;             /* of the loop's thread when the call was first seen */
   ump_time last_look, wall; /* wall clock: of the last look; since the call was first seen */
   ump_time tripped;         /* `wall` when it was told to end; 0: it was not */
+  ump_time next, patience;  /* `wall` when it is told again; how long after the last time that is */
   bool soft;
 };
 
@@ -123,7 +126,10 @@ static void look_at(struct ump_watchdog *w, struct sight *s, ump_time now) {
   if (cpu >= hard || s->wall >= patience) {
     if (!s->tripped) s->tripped = s->wall ? s->wall : 1;
     if (w->stuck && s->wall - s->tripped >= w->stuck) give_up(w, s);
+    if (s->wall < s->next) return;
     send_order(w, s->call, ORDER_HARD);
+    s->patience = s->patience ? ump_time_min(2 * s->patience, MOST_PATIENT) : LOOK;
+    s->next = s->wall + s->patience;
   } else if (cpu >= soft && !s->soft) {
     s->soft = true;
     send_order(w, s->call, ORDER_SOFT);
