@@ -163,7 +163,7 @@ static void note_id(struct world *w, const char *id, unsigned where, bool notify
     struct sent_id *s = &w->ids[i];
     if (strcmp(s->id, id)) continue;
     s->address = (uint8_t)where; /* a session that moved takes its notifies along */
-    must(++s->times <= (notify ? 5 : 10) && s->notify == notify);
+    must((++s->times <= (notify ? 5 : 10) || strlen(id) == 10) && s->notify == notify); /* a challenge answers a request */
     return;
   }
   if (w->n_ids == IDS) return;
@@ -178,7 +178,9 @@ static void note_text(struct world *w, const char *text, unsigned where) {
   struct ump_uuid uuid;
   char id[37] = "";
   if (!strncmp(text, brief, sizeof brief - 1)) {
-    for (size_t i = 0; i < 5 && text[sizeof brief - 1 + i]; i++) id[i] = text[sizeof brief - 1 + i];
+    size_t n = strcspn(text + sizeof brief - 1, "\"");
+    must(n == 5 || n == 10); /* a probe's, or a challenge's */
+    memcpy(id, text + sizeof brief - 1, n);
     note_id(w, id, where, false);
     return;
   }
