@@ -4,7 +4,7 @@
  *
  * Refused: depth over 32, more than 4096 values, NaN and Infinity, numbers that overflow a double (1e999), doubled keys at
  * any depth, NUL (also \u0000) in keys, invalid UTF-8, lone surrogates (\ud800), raw control characters, a BOM, anything
- * but white space after the value. Integers of any length are accepted and marked (UMP_JSON_BIG). No allocation, no
+ * but white space after the value. Integers beyond 64 bits are accepted and marked (UMP_JSON_BIG). No allocation, no
  * recursion by input. */
 #ifndef UMP_CODEC_JSON_H
 #define UMP_CODEC_JSON_H

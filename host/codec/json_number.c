@@ -110,6 +110,14 @@ static const uint8_t *float_rest(struct number *x, const uint8_t *p, const uint8
   return *holds ? p : ump__json_beyond(f, start, "a number too large for a double");
 }
 
+/* Whether an integer of any length is less than a double can hold, which is what big ones become. */
+static bool fits_double(const uint8_t *p, const uint8_t *end) {
+  if (end - p <= DBL_MAX_10_EXP) return true;
+  struct number x = {.digits = p, .digits_end = end};
+  note_digits(&x, p, end);
+  return float_kind(&x) != 0;
+}
+
 const uint8_t *ump__json_number(const uint8_t *p, const uint8_t *end, unsigned *holds, struct ump__json_fault *f) {
   bool negative = *p == '-';
   const uint8_t *start = p += negative;
@@ -120,6 +128,7 @@ const uint8_t *ump__json_number(const uint8_t *p, const uint8_t *end, unsigned *
     struct number x = {.digits = start};
     return float_rest(&x, p, end, holds, f);
   }
+  if (!fits_double(start, p)) return ump__json_beyond(f, start, "a number too large for a double");
   *holds = integer_kind(start, (size_t)(p - start), negative);
   return p;
 }

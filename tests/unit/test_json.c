@@ -560,6 +560,22 @@ static void test_json_finds_the_members_of_an_event(void **state) {
   assert_bytes(value.raw, "\"up\"");
 }
 
+static void test_json_refuses_integers_that_no_double_holds(void **state) {
+  (void)state;
+  char text[420];
+  struct ump_json_value v;
+  struct ump_json_error error;
+  for (size_t n = 300; n < 400; n++) {
+    memset(text, '0', n);
+    for (text[0] = '1'; text[0] <= '9'; text[0]++) { /* 1.7976...e308 is the largest */
+      bool fits = n < 309 || (n == 309 && text[0] == '1');
+      assert_int_equal(ump_json_check(ump_bytes(text, n), &v, &error), fits ? 0 : UMP_EMALFORMED);
+      if (fits) assert_int_equal(v.holds, UMP_JSON_BIG);
+      else assert_true(error.beyond && error.offset == 0);
+    }
+  }
+}
+
 static void test_json_gives_the_text_of_an_only_member(void **state) {
   (void)state;
   static const char *const objects[] = {"{\"a\":1}", " { \"a\" : [ 1 , 2 ] } ", "{\n\"\\u0061\"\t:\r\"}\" }", "{\"\": {}}",
@@ -935,6 +951,7 @@ int main(void) {
       cmocka_unit_test(test_json_classifies_floats_as_strtod_rounds_them),
       cmocka_unit_test(test_json_rounds_by_the_last_of_very_many_digits),
       cmocka_unit_test(test_json_finds_the_members_of_an_event),
+      cmocka_unit_test(test_json_refuses_integers_that_no_double_holds),
       cmocka_unit_test(test_json_gives_the_text_of_an_only_member),
       cmocka_unit_test(test_json_members_in_any_order_and_spelling),
       cmocka_unit_test(test_json_members_wants_an_object),
