@@ -168,6 +168,7 @@ static void add(uint8_t **p, size_t *n, size_t *cap, const uint8_t *more, size_t
 /* Whole server frames at the front of raw: their payload is the joint stream. */
 static void unwrap(struct side *s) {
   size_t at = 0;
+  if (!s->n_raw) return;
   if (!s->upgraded) {
     while (at + 4 <= s->n_raw && memcmp(s->raw + at, "\r\n\r\n", 4) != 0) at++;
     if (at + 4 > s->n_raw) return;
@@ -190,7 +191,7 @@ static void unwrap(struct side *s) {
     if (opcode == 2) add(&s->in, &s->n_in, &s->cap, s->raw + at + head, n);
     at += head + n;
   }
-  memmove(s->raw, s->raw + at, s->n_raw - at);
+  if (at) memmove(s->raw, s->raw + at, s->n_raw - at);
   s->n_raw -= at;
 }
 
@@ -267,7 +268,7 @@ static void take(struct world *w, uint32_t i) {
   if (i >= TAME) s->n_raw = s->n_in = 0; /* who knows what it has asked for: it may even have begun with a G */
   if (s->web && i < TAME) unwrap(s);
   while (at < s->n_in && (step = understand(s, s->in + at, s->n_in - at)) > 0) at += step;
-  memmove(s->in, s->in + at, s->n_in - at);
+  if (at) memmove(s->in, s->in + at, s->n_in - at);
   s->n_in -= at;
 }
 
