@@ -245,6 +245,46 @@ static void test_pickle_refuses_bombs_by_their_weight(void **state) {
   testing_mem_assert_empty(&mem);
 }
 
+static void test_pickle_containers_grow_only_before_they_are_placed(void **state) {
+  (void)state;
+  struct testing_mem mem;
+  testing_mem_init(&mem);
+  static const struct ump_bytes cycles[] = {
+      CASE("]q\1]q\2ah\2h\1a."),                /* a list in a list in it */
+      CASE("]q\1}q\2Nh\1sah\2."), CASE("]q\1}q\2ah\2Nh\1s."), CASE("]q\1h\1\x85" "a."), CASE("]q\1(h\1e."),
+      CASE("}q\1Nh\1s."), CASE("]q\1](h\1e0."), CASE("]q\1]h\1aq\2h\1h\2a."),
+      CASE("]q\1]q\2]q\3aah\3h\1a."),          /* three */
+  };
+  for (size_t i = 0; i < sizeof cycles / sizeof *cycles; i++) assert_non_null(decode(&mem, cycles[i]));
+  assert_string_equal(DECODE(&mem, "(]q\1]q\2h\1ah\1Nat."), "a finished container grows later");
+  assert_null(DECODE(&mem, "]q\1]h\1ah\1\x87.")); /* in three places, finished before */
+  testing_mem_assert_empty(&mem);
+}
+
+static void test_pickle_takes_ten_thousand_values_and_no_more(void **state) {
+  (void)state;
+  static uint8_t p[20000];
+  struct testing_mem mem;
+  testing_mem_init(&mem);
+  for (size_t items = 9999; items <= 10000; items++) { /* and the list itself */
+    struct ump_writer w = ump_writer(p, sizeof p);
+    ump_write_text(&w, "(");
+    memset(p + w.n, 'N', items), w.n += items;
+    ump_write_text(&w, "l.");
+    const char *why = decode(&mem, ump_written(&w));
+    if (items == 9999) assert_null(why);
+    else assert_string_equal(why, "too many values");
+  }
+  struct ump_writer w = ump_writer(p, sizeof p); /* a hundred lists of a hundred, by reference: each time counts */
+  ump_write_text(&w, "(");
+  memset(p + w.n, 'N', 99), w.n += 99;
+  ump_write_text(&w, "lq\1(");
+  for (int i = 0; i < 100; i++) ump_write_text(&w, "h\1");
+  ump_write_text(&w, "l\x86.");
+  assert_string_equal(decode(&mem, ump_written(&w)), "too many values");
+  testing_mem_assert_empty(&mem);
+}
+
 /* What is remembered once may be used thousands of times, so work and memory must not be "that many times its size". */
 static void test_pickle_does_not_copy_what_is_remembered_again_and_again(void **state) {
   (void)state;
@@ -332,6 +372,8 @@ int main(void) {
       cmocka_unit_test(test_pickle_refuses_code_and_what_data_does_not_need),
       cmocka_unit_test(test_pickle_memory_follows_bytes_not_numbers),
       cmocka_unit_test(test_pickle_refuses_bombs_by_their_weight),
+      cmocka_unit_test(test_pickle_containers_grow_only_before_they_are_placed),
+      cmocka_unit_test(test_pickle_takes_ten_thousand_values_and_no_more),
       cmocka_unit_test(test_pickle_does_not_copy_what_is_remembered_again_and_again),
       cmocka_unit_test(test_pickle_message_is_a_list_with_a_text_first),
       cmocka_unit_test(test_pickle_survives_every_cut_and_every_failing_allocation),
