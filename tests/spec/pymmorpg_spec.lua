@@ -111,6 +111,16 @@ describe("a PYMMORPG player", function()
     assert.equal(7, ann:ask("get", "ann", "hp"))
   end)
 
+  it("keeps what is its own under a rulebook that judges, by the middleware", function()
+    world = sim.run_text((BOOK:gsub("return book%s*$",
+      'book.legal = { require "umpire.middleware.own" { except = { "door" } } }\nreturn book\n')))
+    local ann = world:connect("pymmorpg", { user = "ann" })
+    assert.is_false(ann:ask("set", "bob", "hp", 0))
+    assert.is_true(ann:ask("set", "ann", "hp", 0))
+    assert.is_true(ann:ask("set", "door", "open", true))
+    assert.is_true(ann:ask("move", { 1, 0, 0 }))
+  end)
+
   it("finds flags on its next reply, each once, in order", function()
     world = world_of()
     local ann, bob = world:connect("pymmorpg", { user = "ann" }), world:connect("pymmorpg", { user = "bob" })

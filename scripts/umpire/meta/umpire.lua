@@ -38,6 +38,27 @@
 ---A judge: true; or false and a reason for people (at most 200 bytes); or host.invalid(reason).
 ---@alias umpire.Judge fun(client: umpire.Client, event: umpire.Event): boolean|umpire.Invalid, string?
 
+---A procedure: its name, then the types of its parameters: Bool, Byte, UInt16, Int16, Int32 (Int), Float, Double, String, Bytes,
+---Array<T> (List, Vector), Map<K, V> (IntMap<V>, StringMap<V>), Serialized.
+---
+---    { "moved", "String", "Int32", "Int32" }
+---@alias umpire.Procedure string[]
+
+---A channel of the joint protocol. Users enter it by its name; each is a client with that name in its `channel`.
+---@class umpire.Channel
+---@field mode "chunk"|"data"|"rpc"|nil chunk (default): event "chunk" with the bytes; data: event "data", cut anywhere; rpc: calls
+---@field max_chunk integer|nil bytes of a chunk or call, 1 to 4194304, default 32768; clients are built with the same
+---@field max_users integer|nil 1 to 256, the default
+---@field max_rate number|nil events a second that one user may send, default 1000; who sends more is read more slowly
+---@field remotes table<integer, umpire.Procedure[]>|nil rpc: objects that the rulebook offers; a call is an event with that name
+---@field client_remotes table<integer, umpire.Procedure[]>|nil rpc: objects that users offer; host.notify(client, name, arguments)
+
+---What PYMMORPG clients may ask for before they log in.
+---@class umpire.Pymmorpg
+---@field version string|nil the client version that the server offers, "1.0.3"; 1 to 64 bytes
+---@field client_image string|nil the client's files: a folder below the rulebook's own, "client/". Read at each (re)load; links
+---are left out; more than one message of 1 MiB holds is answered False
+
 ---What a rulebook's file returns. Every handler is optional.
 ---
 ---    local host = require "umpire"
@@ -50,6 +71,7 @@
 ---@field version integer|nil your own version; load() is told from which one the saved data comes
 ---@field tick_rate number|nil how often a second tick() is called, at most 1000; nil: never
 ---@field listen string[]|nil listen URLs, used when neither flags nor environment name any: "neteria://0.0.0.0:40080?limit=50", "laneya://0.0.0.0:5001"
+---@field pymmorpg umpire.Pymmorpg|nil what PYMMORPG's `ver` and `upgrade` answer; nil: False
 ---@field legal umpire.Judge|umpire.Judge[]|nil the judge, or a list asked in order until one says no; nil: everything is legal.
 ---Must change nothing: host.notify and the like raise in it.
 ---@field web string|nil the folder of pages that `umpire run --web` serves, below the rulebook's own: "pages/"; nil: `web`
@@ -74,10 +96,12 @@ function Rulebook.execute(client, event) end
 ---@param reason string
 function Rulebook.disconnect(client, reason) end
 
----Someone logs in (Neteria: AUTH). True: client.name is `name` from now on. At most ten tries a minute per address and name.
+---Someone logs in (Neteria: AUTH; PYMMORPG: login, new). True: client.name is `name` from now on. At most ten tries a minute
+---per address and name. Without this handler the host's accounts answer: `umpire run --store FILE`.
 ---@param name string
 ---@param password string
 ---@param client umpire.Client
+---@param create boolean a new account is wanted (PYMMORPG: new); false is "taken, or not allowed"
 ---@return boolean accepted
 ---@return string? reason
 function Rulebook.login(name, password, client) end
@@ -117,7 +141,8 @@ local host = {}
 host.log = log
 
 ---Tells one client. Reliable: repeated until confirmed, at most 5 times in 8 s. On Neteria a name with data is sent as
----{name: data}, a name alone as a string, data alone as it is. Raises if it is over 10 240 bytes when encoded.
+---{name: data}, a name alone as a string, data alone as it is. On PYMMORPG a name is a flag on the client's next reply, and data
+---raises. Raises if it is over 10 240 bytes when encoded.
 ---
 ---    host.notify(client, "health", 40)
 ---@param client umpire.Client
