@@ -215,6 +215,55 @@ static void test_neteria_one_s_own_address_is_taken_back(void **state) {
   nt_close(&w);
 }
 
+/* 10,000 clients behind one address: as many as it may have, and nobody else is hurt. */
+static void test_neteria_ten_thousand_from_one_address(void **state) {
+  struct nt_world w;
+  size_t bytes = 0;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.limit = 4096, .per_address = 64});
+  for (unsigned i = 0; i < 10000; i++) {
+    char cuuid[64];
+    snprintf(cuuid, sizeof cuuid, "%08u-e591-11f1-aa15-02fc00000001", i);
+    nt_inf(&w, nt_addr(1, (uint16_t)(20000 + i)), REGISTER, cuuid);
+    nt_pass(&w, 100 * UMP_US);
+    nt_forget_sent(&w);
+    if (i == 100) bytes = w.mem.bytes;
+  }
+  assert_true(w.n_connects - w.n_disconnects == 64);
+  assert_true(w.mem.bytes < bytes + 65536);
+  nt_register(&w, nt_addr(2, 1), "somebody else");
+  nt_pass(&w, 70 * UMP_S);
+  assert_int_equal(w.n_connects, w.n_disconnects); /* nobody ever answered */
+  assert_int_equal(ump_neteria.load(w.proto), 0);
+  nt_close(&w);
+}
+
+/* A host that slept for a day: nothing is sent in bursts, and who is still there stays. */
+static void test_neteria_a_day_s_sleep_ends_nobody_who_is_there(void **state) {
+  struct nt_world w;
+  struct ump_addr a = nt_addr(1, 50000), dead = nt_addr(2, 50000);
+  static const char A[] = "abbbc0f4-e591-11f1-aa15-02fc00000001";
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_proven(&w, a, A), gone = nt_proven(&w, dead, "bbbbc0f4-e591-11f1-aa15-02fc00000002");
+  for (int i = 0; i < 10; i++) nt_notify(&w, s, "1"), nt_notify(&w, gone, "1");
+  nt_event(&w, a, A, "e", "\"x\"");
+  nt_forget_sent(&w);
+  w.now += 24 * 3600 * UMP_S; /* without a stop at any deadline */
+  nt_pass(&w, 0);
+  assert_true(w.n_sent <= 2 * 10 + 2 + 2); /* one repeat each, and a probe each for having been idle */
+  assert_true(nt_there(&w, s));
+  for (int i = 0; i < 200; i++) {
+    answer(&w, a, A);
+    nt_pass(&w, 500 * UMP_MS);
+  }
+  assert_true(nt_there(&w, s));
+  assert_false(nt_there(&w, gone));
+  nt_event(&w, a, A, "e", "\"x\"");
+  assert_int_equal(nt_executions(&w, "e"), 1);
+  nt_close(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_who_echoes_a_challenge_gets_a_place_at_once),
@@ -224,6 +273,8 @@ int main(void) {
       cmocka_unit_test(test_neteria_challenges_are_within_three_times_the_request),
       cmocka_unit_test(test_neteria_real_clients_get_in_through_a_flood_of_forged_ones),
       cmocka_unit_test(test_neteria_one_s_own_address_is_taken_back),
+      cmocka_unit_test(test_neteria_ten_thousand_from_one_address),
+      cmocka_unit_test(test_neteria_a_day_s_sleep_ends_nobody_who_is_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
