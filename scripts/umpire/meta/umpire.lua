@@ -141,8 +141,8 @@ local host = {}
 host.log = log
 
 ---Tells one client. Reliable: repeated until confirmed, at most 5 times in 8 s. On Neteria a name with data is sent as
----{name: data}, a name alone as a string, data alone as it is. On PYMMORPG a name is a flag on the client's next reply, and data
----raises. Raises if it is over 10 240 bytes when encoded.
+---{name: data}, a name alone as a string, data alone as it is. On PYMMORPG a name is a flag on the client's next reply, and
+---data raises. Raises if it is over 10 240 bytes when encoded.
 ---
 ---    host.notify(client, "health", 40)
 ---@param client umpire.Client

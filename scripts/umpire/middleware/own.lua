@@ -1,6 +1,6 @@
---- Legality middleware: nobody changes what is another's. PYMMORPG's `set` names the player whose attribute it is, and a stranger
--- may write any name there. A rulebook without `legal` has this by itself; one that judges says it, because only its author knows
--- what may be allowed.
+--- Legality middleware: nobody changes what is another's. PYMMORPG's `set` names the player whose attribute it is, and a
+-- stranger may write any name there. A rulebook without `legal` has this by itself; one that judges says it, because only its
+-- author knows what may be allowed.
 --
 --   game.legal = { own { except = { "doors" } }, ... }
 --
