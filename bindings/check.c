@@ -22,11 +22,37 @@ static void describe_listen(const struct ump_book *b, struct ump_buf *out) {
   if (!b->n_listen) ump_buf_text(out, " not said: --listen, or neteria://0.0.0.0:40080");
 }
 
+/* Of the table on top: the name that comes after `last`, and its mode, both borrowed from it; NULL: none. Nothing here
+ * allocates, so nothing can raise outside of a call. */
+static const char *next_channel(lua_State *L, const char *last, const char **mode) {
+  const char *next = NULL;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const char *name = lua_tostring(L, -2);
+    if ((last && strcmp(name, last) <= 0) || (next && strcmp(name, next) >= 0)) continue;
+    next = name;
+    lua_rawgeti(L, -1, 2);
+    *mode = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  return next;
+}
+
+static void describe_channels(const struct ump_book *b, struct ump_buf *out) {
+  lua_State *L = ump_vm_state(b->vm);
+  const char *mode = NULL, *name = NULL;
+  if (b->channels == LUA_NOREF) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, b->channels);
+  for (int n = 0; (name = next_channel(L, name, &mode)); n++)
+    ump_buf_print(out, n ? ", %s (%s)" : "\nchannels:  %s (%s)", name, mode);
+  lua_pop(L, 1);
+}
+
 static void describe(const struct ump_book *b, const char *path, struct ump_buf *out) {
   ump_buf_print(out, "%s is a good rulebook\n", path);
   describe_handlers(b, out);
   if (b->face.tick_rate > 0) ump_buf_print(out, "\ntick:      %g times a second", b->face.tick_rate);
   describe_listen(b, out);
+  describe_channels(b, out);
   ump_buf_print(out, "\nversion:   %lld\nhash:      %016llx\nfiles:    ", (long long)b->version,
                 (unsigned long long)ump_vm_files_hash(b->vm));
   for (size_t i = 0; i < ump_vm_n_files(b->vm); i++) ump_buf_print(out, "%s %s", i ? "," : "", ump_vm_file(b->vm, i));

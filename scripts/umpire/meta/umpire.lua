@@ -24,6 +24,7 @@
 ---@field protocol "neteria"|"laneya"|"joint"|"pymmorpg" what it speaks
 ---@field address string "192.0.2.7:50123", "[2001:db8::1]:50123"
 ---@field version string|nil its own word for its version; at most 64 bytes. Neteria's real client does not say
+---@field channel string|nil joint: the channel of the rulebook's that it is in
 ---@field data table yours: plain data that stays with the client, reloads included. You may set another table (not in legal)
 ---@field gone boolean true once it has left: the only field that may be read then
 
@@ -76,6 +77,7 @@
 ---Must change nothing: host.notify and the like raise in it.
 ---@field web string|nil the folder of pages that `umpire run --web` serves, below the rulebook's own: "pages/"; nil: `web`
 ---beside init.lua, for x.lua x/web
+---@field channels table<string, umpire.Channel>|nil channels that the rulebook owns where the joint protocol is spoken
 local Rulebook = {}
 
 ---A client registers, enters or logs in. Return false and a reason to refuse it; anything else admits it.
@@ -104,7 +106,7 @@ function Rulebook.disconnect(client, reason) end
 ---@param create boolean a new account is wanted (PYMMORPG: new); false is "taken, or not allowed"
 ---@return boolean accepted
 ---@return string? reason
-function Rulebook.login(name, password, client) end
+function Rulebook.login(name, password, client, create) end
 
 ---tick_rate times a second.
 ---@param dt number seconds since the last one
