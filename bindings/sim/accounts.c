@@ -1,5 +1,5 @@
-/* Accounts of a simulated world: the real store in memory, at the lowest cost, answering at once. It is opened when somebody logs in
- * for the first time, since most worlds have no accounts at all. */
+/* Accounts of a simulated world: the real store in memory, at the lowest cost, answering at once. It is opened when
+ * somebody logs in for the first time, since most worlds have no accounts at all. */
 #include "accounts.h"
 
 static int ask(void *self, const struct ump_account_question *q) {

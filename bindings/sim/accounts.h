@@ -11,7 +11,8 @@ struct ump_sim_accounts {
   const struct ump_log *log;
 };
 
-void ump_sim_accounts_init(struct ump_sim_accounts *a, const struct ump_log *log); /* log is borrowed; a must stay where it is */
+void ump_sim_accounts_init(struct ump_sim_accounts *a,
+                           const struct ump_log *log); /* log is borrowed; a must stay where it is */
 void ump_sim_accounts_deinit(struct ump_sim_accounts *a);
 
 #endif

@@ -1,12 +1,13 @@
 /* Pickles to plain data: a stack, a stack of marks, a memo, and one step per opcode. Nothing is imported, looked up or
- * called; the five names that Python writes for bytes and sets are inert until a REDUCE with exactly their arguments. */
+ * called; the five names that Python writes for bytes and sets are inert until a REDUCE with exactly their arguments.
+ */
 #include "codec/pickle_text.h"
 
 struct machine {
   struct values v;
   struct ump_reader in;
   const uint8_t *start;
-  uint32_t *stack, *marks, *memo; /* nodes; stack heights; nodes, 0: nothing */
+  uint32_t *stack, *marks, *memo;                                  /* nodes; stack heights; nodes, 0: nothing */
   size_t n_stack, cap_stack, n_marks, cap_marks, n_memo, cap_memo; /* n_memo: entries so far, for MEMOIZE */
   bool stopped;
 };
@@ -38,7 +39,9 @@ static bool push(struct machine *m, uint32_t node) {
   return true;
 }
 
-static size_t floor_of(const struct machine *m) { return m->n_marks ? m->marks[m->n_marks - 1] : 0; }
+static size_t floor_of(const struct machine *m) {
+  return m->n_marks ? m->marks[m->n_marks - 1] : 0;
+}
 
 /* The top value, which stays; 0 if there is none above the last mark. */
 static uint32_t top(struct machine *m) {
@@ -110,7 +113,9 @@ static bool counted(struct machine *m, unsigned width, struct ump_bytes *out) {
 
 /* ---- values ---- */
 
-static bool push_kind(struct machine *m, enum kind kind) { return push(m, ump__pickle_node(&m->v, kind)); }
+static bool push_kind(struct machine *m, enum kind kind) {
+  return push(m, ump__pickle_node(&m->v, kind));
+}
 
 static bool push_int(struct machine *m, int64_t i) {
   uint32_t node = ump__pickle_node(&m->v, K_INT);
@@ -248,12 +253,15 @@ static bool op_add_from_mark(struct machine *m, enum kind kind) {
 /* ---- names: the calls that Python writes for plain values ---- */
 
 static bool name(struct machine *m, struct ump_bytes module, struct ump_bytes what) {
-  bool builtin = ump_bytes_equal(module, ump_text("__builtin__")), builtin3 = ump_bytes_equal(module, ump_text("builtins"));
-  if (ump_bytes_equal(module, ump_text("_codecs")) && ump_bytes_equal(what, ump_text("encode"))) return push_kind(m, K_ENCODE);
+  bool builtin = ump_bytes_equal(module, ump_text("__builtin__")),
+       builtin3 = ump_bytes_equal(module, ump_text("builtins"));
+  if (ump_bytes_equal(module, ump_text("_codecs")) && ump_bytes_equal(what, ump_text("encode")))
+    return push_kind(m, K_ENCODE);
   if (builtin && ump_bytes_equal(what, ump_text("bytes"))) return push_kind(m, K_MAKE_BYTES);
   if (builtin || builtin3) {
     if (ump_bytes_equal(what, ump_text("bytearray"))) return push_kind(m, K_MAKE_BYTEARRAY);
-    if (ump_bytes_equal(what, ump_text("set")) || ump_bytes_equal(what, ump_text("frozenset"))) return push_kind(m, K_MAKE_SET);
+    if (ump_bytes_equal(what, ump_text("set")) || ump_bytes_equal(what, ump_text("frozenset")))
+      return push_kind(m, K_MAKE_SET);
   }
   return fail(m, "a name: only data is taken");
 }
@@ -299,7 +307,8 @@ static bool op_reduce(struct machine *m) {
   bool bytes = what == K_MAKE_BYTES || what == K_MAKE_BYTEARRAY;
   if (bytes && n == 0) return push(m, ump__pickle_string(&m->v, K_BYTES, 0, 0, false));
   if (what == K_MAKE_BYTEARRAY && n == 1 && first == K_BYTES) return push(m, arg[0]);
-  if ((what == K_ENCODE || what == K_MAKE_BYTEARRAY) && n == 2 && first == K_TEXT && is_latin1(m, arg[1], what == K_ENCODE))
+  if ((what == K_ENCODE || what == K_MAKE_BYTEARRAY) && n == 2 && first == K_TEXT &&
+      is_latin1(m, arg[1], what == K_ENCODE))
     return push(m, ump__pickle_latin1(&m->v, arg[0]));
   if (what == K_MAKE_SET && n == 1 && first == K_LIST) return push_set(m, arg[0]);
   return fail(m, "a call: only data is taken");
@@ -329,59 +338,113 @@ static bool op_proto(struct machine *m) {
 static bool step(struct machine *m) {
   uint64_t index;
   switch (ump_read_u8(&m->in)) {
-  case 0x80: return op_proto(m);
-  case 0x95: return op_frame(m);
-  case '.': return op_stop(m);
-  case 'N': return push_kind(m, K_NONE);
-  case 0x88: return push_kind(m, K_TRUE);
-  case 0x89: return push_kind(m, K_FALSE);
-  case 'I': return op_int(m);
-  case 'L': return op_long(m);
-  case 'J': return push_int(m, (int32_t)ump_read_u32le(&m->in));
-  case 'K': return push_int(m, ump_read_u8(&m->in));
-  case 'M': return push_int(m, ump_read_u16le(&m->in));
-  case 0x8a: return op_long_bytes(m, 1);
-  case 0x8b: return op_long_bytes(m, 4);
-  case 'F': return op_float(m);
-  case 'G': return op_binfloat(m);
-  case 'S': return op_text_line(m, ump__pickle_literal);
-  case 'V': return op_text_line(m, ump__pickle_raw_unicode);
-  case 'T': return push_string(m, K_TEXT, 4);
-  case 'U': return push_string(m, K_TEXT, 1);
-  case 'X': return push_unicode(m, 4);
-  case 0x8c: return push_unicode(m, 1);
-  case 0x8d: return push_unicode(m, 8);
-  case 'B': return push_string(m, K_BYTES, 4);
-  case 'C': return push_string(m, K_BYTES, 1);
-  case 0x8e: case 0x96: return push_string(m, K_BYTES, 8);
-  case '(': return mark(m);
-  case ']': return push_kind(m, K_LIST);
-  case ')': return push_kind(m, K_TUPLE);
-  case '}': return push_kind(m, K_DICT);
-  case 0x8f: return push_kind(m, K_SET);
-  case 'l': return make_from_mark(m, K_LIST);
-  case 't': return make_from_mark(m, K_TUPLE);
-  case 'd': return make_from_mark(m, K_DICT);
-  case 0x91: return make_from_mark(m, K_SET);
-  case 0x85: return op_tuple(m, 1);
-  case 0x86: return op_tuple(m, 2);
-  case 0x87: return op_tuple(m, 3);
-  case 'a': return op_append(m);
-  case 'e': return op_add_from_mark(m, K_LIST);
-  case 's': return op_setitem(m);
-  case 'u': return op_add_from_mark(m, K_DICT);
-  case 0x90: return op_add_from_mark(m, K_SET);
-  case 'p': return line_index(m, &index) && remember(m, index);
-  case 'q': return remember(m, ump_read_u8(&m->in));
-  case 'r': return remember(m, ump_read_u32le(&m->in));
-  case 0x94: return remember(m, m->n_memo);
-  case 'g': return line_index(m, &index) && recall(m, index);
-  case 'h': return recall(m, ump_read_u8(&m->in));
-  case 'j': return recall(m, ump_read_u32le(&m->in));
-  case 'c': return op_global(m);
-  case 0x93: return op_stack_global(m);
-  case 'R': return op_reduce(m);
-  default: return fail(m, "an opcode that plain data does not need");
+  case 0x80:
+    return op_proto(m);
+  case 0x95:
+    return op_frame(m);
+  case '.':
+    return op_stop(m);
+  case 'N':
+    return push_kind(m, K_NONE);
+  case 0x88:
+    return push_kind(m, K_TRUE);
+  case 0x89:
+    return push_kind(m, K_FALSE);
+  case 'I':
+    return op_int(m);
+  case 'L':
+    return op_long(m);
+  case 'J':
+    return push_int(m, (int32_t)ump_read_u32le(&m->in));
+  case 'K':
+    return push_int(m, ump_read_u8(&m->in));
+  case 'M':
+    return push_int(m, ump_read_u16le(&m->in));
+  case 0x8a:
+    return op_long_bytes(m, 1);
+  case 0x8b:
+    return op_long_bytes(m, 4);
+  case 'F':
+    return op_float(m);
+  case 'G':
+    return op_binfloat(m);
+  case 'S':
+    return op_text_line(m, ump__pickle_literal);
+  case 'V':
+    return op_text_line(m, ump__pickle_raw_unicode);
+  case 'T':
+    return push_string(m, K_TEXT, 4);
+  case 'U':
+    return push_string(m, K_TEXT, 1);
+  case 'X':
+    return push_unicode(m, 4);
+  case 0x8c:
+    return push_unicode(m, 1);
+  case 0x8d:
+    return push_unicode(m, 8);
+  case 'B':
+    return push_string(m, K_BYTES, 4);
+  case 'C':
+    return push_string(m, K_BYTES, 1);
+  case 0x8e:
+  case 0x96:
+    return push_string(m, K_BYTES, 8);
+  case '(':
+    return mark(m);
+  case ']':
+    return push_kind(m, K_LIST);
+  case ')':
+    return push_kind(m, K_TUPLE);
+  case '}':
+    return push_kind(m, K_DICT);
+  case 0x8f:
+    return push_kind(m, K_SET);
+  case 'l':
+    return make_from_mark(m, K_LIST);
+  case 't':
+    return make_from_mark(m, K_TUPLE);
+  case 'd':
+    return make_from_mark(m, K_DICT);
+  case 0x91:
+    return make_from_mark(m, K_SET);
+  case 0x85:
+    return op_tuple(m, 1);
+  case 0x86:
+    return op_tuple(m, 2);
+  case 0x87:
+    return op_tuple(m, 3);
+  case 'a':
+    return op_append(m);
+  case 'e':
+    return op_add_from_mark(m, K_LIST);
+  case 's':
+    return op_setitem(m);
+  case 'u':
+    return op_add_from_mark(m, K_DICT);
+  case 0x90:
+    return op_add_from_mark(m, K_SET);
+  case 'p':
+    return line_index(m, &index) && remember(m, index);
+  case 'q':
+    return remember(m, ump_read_u8(&m->in));
+  case 'r':
+    return remember(m, ump_read_u32le(&m->in));
+  case 0x94:
+    return remember(m, m->n_memo);
+  case 'g':
+    return line_index(m, &index) && recall(m, index);
+  case 'h':
+    return recall(m, ump_read_u8(&m->in));
+  case 'j':
+    return recall(m, ump_read_u32le(&m->in));
+  case 'c':
+    return op_global(m);
+  case 0x93:
+    return op_stack_global(m);
+  case 'R':
+    return op_reduce(m);
+  default:
+    return fail(m, "an opcode that plain data does not need");
   }
 }
 
@@ -400,8 +463,10 @@ static int decode(const struct ump_mem *mem, struct ump_bytes pickle, bool messa
   const uint8_t *at = pickle.p;
   while (!m.stopped && !m.v.why) {
     at = m.in.p;
-    if (!ump_reader_left(&m.in)) fail(&m, "cut");
-    else if (step(&m) && m.in.bad) fail(&m, "cut");
+    if (!ump_reader_left(&m.in))
+      fail(&m, "cut");
+    else if (step(&m) && m.in.bad)
+      fail(&m, "cut");
   }
   if (!m.v.why && message) is_message(&m);
   int err = m.v.no_memory ? UMP_ENOMEM : m.v.why ? UMP_EMALFORMED : ump__pickle_write(&m.v, m.stack[0], out);
@@ -413,7 +478,8 @@ static int decode(const struct ump_mem *mem, struct ump_bytes pickle, bool messa
   return err;
 }
 
-int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out, struct ump_pickle_error *error) {
+int ump_pickle_decode(const struct ump_mem *mem, struct ump_bytes pickle, struct ump_blob **out,
+                      struct ump_pickle_error *error) {
   return decode(mem, pickle, false, out, error);
 }
 

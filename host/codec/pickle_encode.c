@@ -5,9 +5,15 @@
 
 enum { BATCH = 1000 }; /* items between a MARK and its APPENDS, as real picklers cut them */
 
-void ump_pickle_begin(struct ump_writer *w) { ump_write_bytes(w, ump_bytes("\x80\x02", 2)); }
-void ump_pickle_end(struct ump_writer *w) { ump_write_u8(w, '.'); }
-void ump_pickle_put(struct ump_writer *w, uint8_t opcode) { ump_write_u8(w, opcode); }
+void ump_pickle_begin(struct ump_writer *w) {
+  ump_write_bytes(w, ump_bytes("\x80\x02", 2));
+}
+void ump_pickle_end(struct ump_writer *w) {
+  ump_write_u8(w, '.');
+}
+void ump_pickle_put(struct ump_writer *w, uint8_t opcode) {
+  ump_write_u8(w, opcode);
+}
 
 void ump_pickle_put_int(struct ump_writer *w, int64_t v) {
   if (v >= 0 && v <= 0xff) {
@@ -42,8 +48,10 @@ void ump_pickle_put_bytes(struct ump_writer *w, struct ump_bytes s) {
   ump_write_text(w, "c_codecs\nencode\n");
   ump_write_u8(w, 'X'), ump_write_u32le(w, (uint32_t)n);
   for (size_t i = 0; i < s.n && !w->full; i++) {
-    if (s.p[i] >= 0x80) ump_write_u8(w, (uint8_t)(0xc0 | s.p[i] >> 6)), ump_write_u8(w, (uint8_t)(0x80 | (s.p[i] & 0x3f)));
-    else ump_write_u8(w, s.p[i]);
+    if (s.p[i] >= 0x80)
+      ump_write_u8(w, (uint8_t)(0xc0 | s.p[i] >> 6)), ump_write_u8(w, (uint8_t)(0x80 | (s.p[i] & 0x3f)));
+    else
+      ump_write_u8(w, s.p[i]);
   }
   put_unicode(w, ump_text("latin1"));
   ump_write_u8(w, 0x86), ump_write_u8(w, 'R');
@@ -53,8 +61,10 @@ void ump_pickle_put_text(struct ump_writer *w, struct ump_bytes s) {
   bool ascii = true;
   for (size_t i = 0; i < s.n && ascii; i++) ascii = s.p[i] < 0x80;
   if (!ascii) {
-    if (ump_utf8_valid(s)) put_unicode(w, s);
-    else ump_pickle_put_bytes(w, s);
+    if (ump_utf8_valid(s))
+      put_unicode(w, s);
+    else
+      ump_pickle_put_bytes(w, s);
   } else if (s.n <= 255) {
     ump_write_u8(w, 'U'), ump_write_u8(w, (uint8_t)s.n), ump_write_bytes(w, s);
   } else {
@@ -66,19 +76,31 @@ void ump_pickle_put_text(struct ump_writer *w, struct ump_bytes s) {
 
 /* An open container: what is left of it, and how it is closed. */
 struct level {
-  uint32_t left;      /* values still to come */
-  uint32_t in_batch;  /* since the last MARK */
-  char appends;       /* 'e' APPENDS, 'u' SETITEMS, 't' TUPLE, or the TUPLE1..3 opcode; 0: nothing closes it */
+  uint32_t left;     /* values still to come */
+  uint32_t in_batch; /* since the last MARK */
+  char appends;      /* 'e' APPENDS, 'u' SETITEMS, 't' TUPLE, or the TUPLE1..3 opcode; 0: nothing closes it */
 };
 
 static void put_scalar(struct ump_writer *w, const struct ump_plain *v) {
   switch (v->tag) {
-  case UMP_PLAIN_FALSE: ump_write_u8(w, 0x89); break;
-  case UMP_PLAIN_TRUE: ump_write_u8(w, 0x88); break;
-  case UMP_PLAIN_INT: ump_pickle_put_int(w, v->i); break;
-  case UMP_PLAIN_FLOAT: ump_pickle_put_float(w, v->f); break;
-  case UMP_PLAIN_STRING: ump_pickle_put_text(w, v->s); break;
-  default: ump_write_u8(w, 'N'); break;
+  case UMP_PLAIN_FALSE:
+    ump_write_u8(w, 0x89);
+    break;
+  case UMP_PLAIN_TRUE:
+    ump_write_u8(w, 0x88);
+    break;
+  case UMP_PLAIN_INT:
+    ump_pickle_put_int(w, v->i);
+    break;
+  case UMP_PLAIN_FLOAT:
+    ump_pickle_put_float(w, v->f);
+    break;
+  case UMP_PLAIN_STRING:
+    ump_pickle_put_text(w, v->s);
+    break;
+  default:
+    ump_write_u8(w, 'N');
+    break;
   }
 }
 

@@ -42,7 +42,10 @@ words:
 }
 
 static int hex(uint8_t c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 static bool hex_number(struct ump_bytes in, size_t at, size_t digits, uint32_t *out) {
@@ -60,15 +63,26 @@ static bool hex_number(struct ump_bytes in, size_t at, size_t digits, uint32_t *
 
 static int escaped(uint8_t c) {
   switch (c) {
-  case '\\': case '\'': case '"': return c;
-  case 'n': return '\n';
-  case 'r': return '\r';
-  case 't': return '\t';
-  case 'a': return 7;
-  case 'b': return 8;
-  case 'f': return 12;
-  case 'v': return 11;
-  default: return -1;
+  case '\\':
+  case '\'':
+  case '"':
+    return c;
+  case 'n':
+    return '\n';
+  case 'r':
+    return '\r';
+  case 't':
+    return '\t';
+  case 'a':
+    return 7;
+  case 'b':
+    return 8;
+  case 'f':
+    return 12;
+  case 'v':
+    return 11;
+  default:
+    return -1;
   }
 }
 
@@ -103,7 +117,8 @@ static size_t put_utf8(uint8_t *out, uint32_t c) {
   if (c < 0x80) return out[0] = (uint8_t)c, 1;
   if (c < 0x800) return out[0] = (uint8_t)(0xc0 | c >> 6), out[1] = (uint8_t)(0x80 | (c & 0x3f)), 2;
   if (c < 0x10000) {
-    out[0] = (uint8_t)(0xe0 | c >> 12), out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f)), out[2] = (uint8_t)(0x80 | (c & 0x3f));
+    out[0] = (uint8_t)(0xe0 | c >> 12), out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f)),
+    out[2] = (uint8_t)(0x80 | (c & 0x3f));
     return 3;
   }
   out[0] = (uint8_t)(0xf0 | c >> 18), out[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));

@@ -84,8 +84,10 @@ bool ump__pickle_add(struct values *v, uint32_t container, uint32_t value) {
   c->weight += n->weight, c->bytes += n->bytes, c->count++;
   uint32_t e = (uint32_t)(v->n_edges += 1);
   v->edges[e] = (struct edge){value, 0};
-  if (c->last) v->edges[c->last].next = e;
-  else c->first = e;
+  if (c->last)
+    v->edges[c->last].next = e;
+  else
+    c->first = e;
   c->last = e;
   return true;
 }
@@ -96,18 +98,30 @@ bool ump__pickle_add(struct values *v, uint32_t container, uint32_t value) {
 static void write_key_text(const struct values *v, uint32_t node, struct ump_writer *w) {
   const struct node *n = &v->nodes[node];
   switch (n->kind) {
-  case K_NONE: ump_write_text(w, "None"); break;
-  case K_FALSE: ump_write_text(w, "False"); break;
-  case K_TRUE: ump_write_text(w, "True"); break;
-  case K_INT: ump_write_decimal(w, n->u.i); break;
-  case K_FLOAT: ump_write_decimal(w, n->u.f >= -9e15 && n->u.f <= 9e15 ? (int64_t)n->u.f : 0); break;
+  case K_NONE:
+    ump_write_text(w, "None");
+    break;
+  case K_FALSE:
+    ump_write_text(w, "False");
+    break;
+  case K_TRUE:
+    ump_write_text(w, "True");
+    break;
+  case K_INT:
+    ump_write_decimal(w, n->u.i);
+    break;
+  case K_FLOAT:
+    ump_write_decimal(w, n->u.f >= -9e15 && n->u.f <= 9e15 ? (int64_t)n->u.f : 0);
+    break;
   case K_TUPLE:
     for (uint32_t e = n->first; e; e = v->edges[e].next) {
       if (e != n->first) ump_write_text(w, ", ");
       write_key_text(v, v->edges[e].node, w);
     }
     break;
-  default: ump_write_bytes(w, ump__pickle_text(v, node)); break;
+  default:
+    ump_write_bytes(w, ump__pickle_text(v, node));
+    break;
   }
 }
 
@@ -115,7 +129,8 @@ static void write_node(const struct values *v, uint32_t node, struct ump_writer 
 
 static void write_children(const struct values *v, const struct node *n, struct ump_writer *w) {
   bool key = true;
-  for (uint32_t e = n->first; e; e = v->edges[e].next, key = !key) write_node(v, v->edges[e].node, w, n->kind == K_DICT && key);
+  for (uint32_t e = n->first; e; e = v->edges[e].next, key = !key)
+    write_node(v, v->edges[e].node, w, n->kind == K_DICT && key);
 }
 
 static void write_key(const struct values *v, uint32_t node, struct ump_writer *w) {
@@ -128,11 +143,21 @@ static void write_key(const struct values *v, uint32_t node, struct ump_writer *
 static void write_node(const struct values *v, uint32_t node, struct ump_writer *w, bool key) {
   const struct node *n = &v->nodes[node];
   switch (n->kind) { /* recursion is bounded by PICKLE_DEPTH */
-  case K_NONE: ump_plain_put_tag(w, UMP_PLAIN_NULL); break;
-  case K_FALSE: ump_plain_put_tag(w, UMP_PLAIN_FALSE); break;
-  case K_TRUE: ump_plain_put_tag(w, UMP_PLAIN_TRUE); break;
-  case K_INT: ump_plain_put_int(w, n->u.i); break;
-  case K_FLOAT: ump_plain_put_float(w, n->u.f); break;
+  case K_NONE:
+    ump_plain_put_tag(w, UMP_PLAIN_NULL);
+    break;
+  case K_FALSE:
+    ump_plain_put_tag(w, UMP_PLAIN_FALSE);
+    break;
+  case K_TRUE:
+    ump_plain_put_tag(w, UMP_PLAIN_TRUE);
+    break;
+  case K_INT:
+    ump_plain_put_int(w, n->u.i);
+    break;
+  case K_FLOAT:
+    ump_plain_put_float(w, n->u.f);
+    break;
   case K_LIST:
   case K_SET:
     ump_plain_put_array(w, n->count);
@@ -150,7 +175,9 @@ static void write_node(const struct values *v, uint32_t node, struct ump_writer 
     ump_plain_put_map(w, n->count / 2);
     write_children(v, n, w);
     break;
-  default: ump_plain_put_string(w, ump__pickle_text(v, node)); break;
+  default:
+    ump_plain_put_string(w, ump__pickle_text(v, node));
+    break;
   }
 }
 
@@ -159,12 +186,16 @@ int ump__pickle_write(const struct values *v, uint32_t root, struct ump_blob **o
   uint8_t *p = ump_alloc(v->mem, cap);
   if (!p) return UMP_ENOMEM;
   struct ump_writer w = ump_writer(p, cap);
-  if (v->nodes[root].kind == K_NONE) ump_plain_put_tag(&w, UMP_PLAIN_NIL);
-  else write_node(v, root, &w, false);
+  if (v->nodes[root].kind == K_NONE)
+    ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+  else
+    write_node(v, root, &w, false);
   int err = w.full ? UMP_EMALFORMED : 0;
   *out = err ? NULL : ump_blob_new(v->mem, w.n);
-  if (*out) memcpy((*out)->p, p, w.n);
-  else if (!err) err = UMP_ENOMEM;
+  if (*out)
+    memcpy((*out)->p, p, w.n);
+  else if (!err)
+    err = UMP_ENOMEM;
   ump_free(v->mem, p, cap);
   return err;
 }

@@ -1,9 +1,9 @@
-/* The values a pickle builds while it is read: nodes in one array, containers as chains of edges. Shared by the files of the
- * decoder.
+/* The values a pickle builds while it is read: nodes in one array, containers as chains of edges. Shared by the files
+ * of the decoder.
  *
- * No cycles: a container that already sits in another one does not grow any more (picklers finish a container before they
- * put it anywhere, except in cycles). So depth and weight can be kept per container, and a bomb of shared lists is refused
- * when its weight passes the limit, not when it is written out. */
+ * No cycles: a container that already sits in another one does not grow any more (picklers finish a container before
+ * they put it anywhere, except in cycles). So depth and weight can be kept per container, and a bomb of shared lists is
+ * refused when its weight passes the limit, not when it is written out. */
 #ifndef UMP_CODEC_PICKLE_VALUES_H
 #define UMP_CODEC_PICKLE_VALUES_H
 
@@ -17,25 +17,37 @@ enum {
 };
 
 enum kind {
-  K_NONE, K_FALSE, K_TRUE, K_INT, K_FLOAT, K_TEXT, K_BYTES, /* K_TEXT: str, unicode, Python 2 str */
-  K_LIST, K_TUPLE, K_DICT, K_SET,
-  K_ENCODE, K_MAKE_BYTES, K_MAKE_BYTEARRAY, K_MAKE_SET, /* inert names; never data */
+  K_NONE,
+  K_FALSE,
+  K_TRUE,
+  K_INT,
+  K_FLOAT,
+  K_TEXT,
+  K_BYTES, /* K_TEXT: str, unicode, Python 2 str */
+  K_LIST,
+  K_TUPLE,
+  K_DICT,
+  K_SET,
+  K_ENCODE,
+  K_MAKE_BYTES,
+  K_MAKE_BYTEARRAY,
+  K_MAKE_SET, /* inert names; never data */
 };
 
 struct node {
-  uint8_t kind, depth;   /* depth: containers in one another, this one included */
-  bool placed;           /* it sits in a container */
-  bool key;              /* may be a dict's key: kept as it grows, since a remembered one may be asked for any number of times */
-  uint32_t first, last;  /* edges; 0: none */
-  uint32_t count;        /* children; of a dict twice its pairs */
-  uint32_t weight;       /* values, itself included */
-  size_t bytes;          /* of plain data it takes, written out */
+  uint8_t kind, depth; /* depth: containers in one another, this one included */
+  bool placed;         /* it sits in a container */
+  bool key; /* may be a dict's key: kept as it grows, since a remembered one may be asked for any number of times */
+  uint32_t first, last; /* edges; 0: none */
+  uint32_t count;       /* children; of a dict twice its pairs */
+  uint32_t weight;      /* values, itself included */
+  size_t bytes;         /* of plain data it takes, written out */
   union {
     int64_t i;
     double f;
     struct {
       size_t at, n;
-      bool own;          /* at: in the arena, else in the pickle */
+      bool own; /* at: in the arena, else in the pickle */
     } s;
   } u;
 };
@@ -48,11 +60,11 @@ struct values {
   const struct ump_mem *mem;
   struct ump_bytes pickle;
   struct node *nodes;
-  struct edge *edges;    /* edges[0] is not used */
-  uint8_t *arena;        /* texts that had to be decoded */
+  struct edge *edges; /* edges[0] is not used */
+  uint8_t *arena;     /* texts that had to be decoded */
   size_t n_nodes, cap_nodes, n_edges, cap_edges, n_arena, cap_arena;
-  size_t max_bytes;      /* of the result */
-  const char *why;       /* what was wrong; NULL: nothing yet */
+  size_t max_bytes; /* of the result */
+  const char *why;  /* what was wrong; NULL: nothing yet */
   bool no_memory;
 };
 
@@ -60,8 +72,8 @@ void ump__pickle_values_deinit(struct values *v);
 /* A new node of this kind; its index, or 0 with v->why set (index 0 is not used). */
 uint32_t ump__pickle_node(struct values *v, enum kind kind);
 uint32_t ump__pickle_string(struct values *v, enum kind kind, size_t at, size_t n, bool own);
-/* n bytes more; NULL: v->why. Moves the arena. In all it holds at most some times the pickle: what is remembered once may be
- * decoded any number of times. */
+/* n bytes more; NULL: v->why. Moves the arena. In all it holds at most some times the pickle: what is remembered once
+ * may be decoded any number of times. */
 uint8_t *ump__pickle_arena(struct values *v, size_t n);
 struct ump_bytes ump__pickle_text(const struct values *v, uint32_t node);
 /* Puts a value at the end of a container. False: v->why. */

@@ -35,13 +35,15 @@ static void job_free(struct job *j) {
   ump_free(&ump_mem_libc, j, sizeof *j);
 }
 
-static void logins_delete(struct ump_logins *l) { ump_free(&ump_mem_libc, l, sizeof *l); }
+static void logins_delete(struct ump_logins *l) {
+  ump_free(&ump_mem_libc, l, sizeof *l);
+}
 
 static void on_work(uv_work_t *req) { /* another thread */
   struct job *j = UMP_CONTAINER(req, struct job, req);
   const struct ump_logins_cfg *cfg = &j->logins->cfg;
-  j->answer = cfg->check(cfg->ctx, j->create, ump_bytes(j->name, j->n_name), ump_bytes(j->password, j->n_password), j->error,
-                         sizeof j->error);
+  j->answer = cfg->check(cfg->ctx, j->create, ump_bytes(j->name, j->n_name), ump_bytes(j->password, j->n_password),
+                         j->error, sizeof j->error);
   wipe(j);
 }
 
@@ -100,7 +102,9 @@ struct ump_logins *ump_logins_new(const struct ump_logins_cfg *cfg) {
   return l;
 }
 
-const struct ump_accounts *ump_logins_accounts(struct ump_logins *l) { return &l->face; }
+const struct ump_accounts *ump_logins_accounts(struct ump_logins *l) {
+  return &l->face;
+}
 
 void ump_logins_free(struct ump_logins *l) {
   if (!l) return;

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 enum {
-  SCHEMA = 1,          /* PRAGMA user_version */
-  OURS = 0x756d7072,   /* PRAGMA application_id: "umpr" */
-  BUSY_MS = 2000,      /* how long another program's lock is waited for; never on the loop's thread */
+  SCHEMA = 1,        /* PRAGMA user_version */
+  OURS = 0x756d7072, /* PRAGMA application_id: "umpr" */
+  BUSY_MS = 2000,    /* how long another program's lock is waited for; never on the loop's thread */
 };
 
 /* ---- what went wrong, in words for the operator ---- */
@@ -17,19 +17,34 @@ enum {
 static int tell(struct database *d, int rc, char *error, size_t error_cap) {
   const char *what = sqlite3_errmsg(d->db), *hint = "";
   switch (rc & 0xff) {
-  case SQLITE_FULL: hint = ": there is no room left on its disk"; break;
+  case SQLITE_FULL:
+    hint = ": there is no room left on its disk";
+    break;
   case SQLITE_BUSY:
-  case SQLITE_LOCKED: hint = ": another program keeps it locked; end that one, or wait"; break;
-  case SQLITE_NOTADB: hint = ": it is no SQLite database; give another path with --store"; break;
+  case SQLITE_LOCKED:
+    hint = ": another program keeps it locked; end that one, or wait";
+    break;
+  case SQLITE_NOTADB:
+    hint = ": it is no SQLite database; give another path with --store";
+    break;
   case SQLITE_CORRUPT:
     hint = ": it is damaged; put a copy in its place, or move it away to begin without accounts";
     break;
   case SQLITE_READONLY:
-  case SQLITE_PERM: hint = ": it must be writable, and so must its folder"; break;
-  case SQLITE_CANTOPEN: hint = ": does its folder exist, and may the host write there?"; break;
-  case SQLITE_IOERR: hint = ": its disk fails"; break;
-  case SQLITE_NOMEM: what = "out of memory"; break;
-  default: break;
+  case SQLITE_PERM:
+    hint = ": it must be writable, and so must its folder";
+    break;
+  case SQLITE_CANTOPEN:
+    hint = ": does its folder exist, and may the host write there?";
+    break;
+  case SQLITE_IOERR:
+    hint = ": its disk fails";
+    break;
+  case SQLITE_NOMEM:
+    what = "out of memory";
+    break;
+  default:
+    break;
   }
   snprintf(error, error_cap, "accounts in %s: %s%s", d->path, what, hint);
   return (rc & 0xff) == SQLITE_NOMEM ? UMP_ENOMEM : UMP_EINVAL;
@@ -52,8 +67,10 @@ static int prepare_file(struct database *d, char *error, size_t error_cap) {
     return UMP_EINVAL;
   }
   int err = 0;
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) err = say(d, "this is no file", error, error_cap);
-  else if ((st.st_mode & 0077) && fchmod(fd, 0600) != 0) err = say(d, "others may read it, and that cannot be changed", error, error_cap);
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    err = say(d, "this is no file", error, error_cap);
+  else if ((st.st_mode & 0077) && fchmod(fd, 0600) != 0)
+    err = say(d, "others may read it, and that cannot be changed", error, error_cap);
   close(fd);
   return err;
 }
@@ -81,7 +98,8 @@ static int check_whole(struct database *d, char *error, size_t error_cap) {
   bool good = said && strcmp(said, "ok") == 0;
   int err = rc != SQLITE_ROW ? tell(d, rc, error, error_cap) : 0;
   if (!err && !good) {
-    snprintf(error, error_cap, "accounts in %s: it is damaged (%s); put a copy in its place, or move it away to begin without accounts",
+    snprintf(error, error_cap,
+             "accounts in %s: it is damaged (%s); put a copy in its place, or move it away to begin without accounts",
              d->path, said ? said : "?");
     err = UMP_EINVAL;
   }
@@ -91,12 +109,13 @@ static int check_whole(struct database *d, char *error, size_t error_cap) {
 
 static int make_tables(struct database *d, char *error, size_t error_cap) {
   char sql[512];
-  snprintf(sql, sizeof sql,
-           "BEGIN IMMEDIATE;"
-           "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, hash TEXT NOT NULL, made INTEGER NOT NULL DEFAULT"
-           " (unixepoch())) STRICT, WITHOUT ROWID;"
-           "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-           OURS, SCHEMA);
+  snprintf(
+      sql, sizeof sql,
+      "BEGIN IMMEDIATE;"
+      "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, hash TEXT NOT NULL, made INTEGER NOT NULL DEFAULT"
+      " (unixepoch())) STRICT, WITHOUT ROWID;"
+      "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+      OURS, SCHEMA);
   int err = run(d, sql, error, error_cap);
   if (err) sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
   return err;
@@ -113,13 +132,15 @@ static int check_schema(struct database *d, char *error, size_t error_cap) {
   if (owner != OURS)
     return say(d, "this is another program's database; give another path with --store", error, error_cap);
   if (version == SCHEMA) return 0;
-  snprintf(error, error_cap, "accounts in %s: it was written by a newer umpire (schema %lld, this one knows %d): run that one",
-           d->path, (long long)version, SCHEMA);
+  snprintf(error, error_cap,
+           "accounts in %s: it was written by a newer umpire (schema %lld, this one knows %d): run that one", d->path,
+           (long long)version, SCHEMA);
   return UMP_EINVAL;
 }
 
 static int prepare(struct database *d, char *error, size_t error_cap) {
-  int rc = sqlite3_prepare_v3(d->db, "SELECT hash FROM accounts WHERE name = ?1", -1, SQLITE_PREPARE_PERSISTENT, &d->find, NULL);
+  int rc = sqlite3_prepare_v3(d->db, "SELECT hash FROM accounts WHERE name = ?1", -1, SQLITE_PREPARE_PERSISTENT,
+                              &d->find, NULL);
   /* one statement, so that two hosts that share the file cannot both find the name free */
   if (rc == SQLITE_OK)
     rc = sqlite3_prepare_v3(d->db,
@@ -127,23 +148,24 @@ static int prepare(struct database *d, char *error, size_t error_cap) {
                             " OR EXISTS (SELECT 1 FROM accounts WHERE name = ?1) ON CONFLICT (name) DO NOTHING",
                             -1, SQLITE_PREPARE_PERSISTENT, &d->add, NULL);
   if (rc == SQLITE_OK)
-    rc = sqlite3_prepare_v3(d->db, "UPDATE accounts SET hash = ?2 WHERE name = ?1", -1, SQLITE_PREPARE_PERSISTENT, &d->change,
-                            NULL);
+    rc = sqlite3_prepare_v3(d->db, "UPDATE accounts SET hash = ?2 WHERE name = ?1", -1, SQLITE_PREPARE_PERSISTENT,
+                            &d->change, NULL);
   return rc == SQLITE_OK ? 0 : tell(d, rc, error, error_cap);
 }
 
 static int open_file(struct database *d, bool in_memory, char *error, size_t error_cap) {
   int err = in_memory ? 0 : prepare_file(d, error, error_cap);
   if (err) return err;
-  int rc = sqlite3_open_v2(in_memory ? ":memory:" : d->path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-                           NULL);
+  int rc = sqlite3_open_v2(in_memory ? ":memory:" : d->path, &d->db,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);
   if (rc != SQLITE_OK) return tell(d, rc, error, error_cap);
   sqlite3_busy_timeout(d->db, BUSY_MS);
   sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, 1 << 20);
   err = check_schema(d, error, error_cap);
   if (!err) err = check_whole(d, error, error_cap);
   /* WAL: readers do not wait for writers. FULL: an account that was answered for is on the disk. */
-  if (!err) err = run(d, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF", error, error_cap);
+  if (!err)
+    err = run(d, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF", error, error_cap);
   return err ? err : prepare(d, error, error_cap);
 }
 
@@ -186,7 +208,8 @@ static int end(struct database *d, sqlite3_stmt *s, int rc, int done, char *erro
   return result;
 }
 
-int ump__database_find(struct database *d, struct ump_bytes name, char hash[UMP_PASSWORD_HASH], char *error, size_t error_cap) {
+int ump__database_find(struct database *d, struct ump_bytes name, char hash[UMP_PASSWORD_HASH], char *error,
+                       size_t error_cap) {
   begin(d, d->find, name, NULL);
   int rc = sqlite3_step(d->find), n = rc == SQLITE_ROW ? sqlite3_column_bytes(d->find, 0) : 0;
   bool good = n > 0 && n < UMP_PASSWORD_HASH;
@@ -202,7 +225,8 @@ int ump__database_add(struct database *d, struct ump_bytes name, const char *has
   int result = end(d, d->add, rc, added, error, error_cap);
   char none[UMP_PASSWORD_HASH];
   if (result == 0 && ump__database_find(d, name, none, error, error_cap) == 0) {
-    snprintf(error, error_cap, "accounts in %s: there are %llu, the limit (--accounts)", d->path, (unsigned long long)d->limit);
+    snprintf(error, error_cap, "accounts in %s: there are %llu, the limit (--accounts)", d->path,
+             (unsigned long long)d->limit);
     return UMP_EFULL;
   }
   return result;

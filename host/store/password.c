@@ -8,11 +8,14 @@ struct cost {
 };
 
 static struct cost cost_of(enum ump_store_cost cost) {
-  if (cost == UMP_STORE_CHEAP) return (struct cost){crypto_pwhash_argon2id_OPSLIMIT_MIN, crypto_pwhash_argon2id_MEMLIMIT_MIN};
+  if (cost == UMP_STORE_CHEAP)
+    return (struct cost){crypto_pwhash_argon2id_OPSLIMIT_MIN, crypto_pwhash_argon2id_MEMLIMIT_MIN};
   return (struct cost){2, (size_t)19 << 20};
 }
 
-int ump__password_init(void) { return sodium_init() < 0 ? UMP_EINVAL : 0; }
+int ump__password_init(void) {
+  return sodium_init() < 0 ? UMP_EINVAL : 0;
+}
 
 int ump__password_hash(enum ump_store_cost cost, struct ump_bytes password, char out[UMP_PASSWORD_HASH]) {
   struct cost c = cost_of(cost);

@@ -25,8 +25,10 @@ int ump_store_open(const struct ump_store_cfg *cfg, struct ump_store **out, char
   }
   s->cost = cfg->cost;
   int err = ump__password_init();
-  if (err) snprintf(error, error_cap, "the system gives no random numbers");
-  else err = ump__database_open(&s->db, cfg->path, cfg->limit ? cfg->limit : DEFAULT_LIMIT, error, error_cap);
+  if (err)
+    snprintf(error, error_cap, "the system gives no random numbers");
+  else
+    err = ump__database_open(&s->db, cfg->path, cfg->limit ? cfg->limit : DEFAULT_LIMIT, error, error_cap);
   if (!err) return *out = s, 0;
   pthread_mutex_destroy(&s->decoy_lock);
   free(s);

@@ -1,6 +1,6 @@
-/* Pickles: whatever comes is decoded to plain data within the limits of the wire page or refused, with memory that follows the bytes
- * and not the numbers in them; and what was decoded is encoded to a pickle that means the same. The input is copied to its exact size,
- * so that not a byte beside it is touched. */
+/* Pickles: whatever comes is decoded to plain data within the limits of the wire page or refused, with memory that
+ * follows the bytes and not the numbers in them; and what was decoded is encoded to a pickle that means the same. The
+ * input is copied to its exact size, so that not a byte beside it is touched. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +56,10 @@ static void check_round_trip(const struct ump_mem *mem, const struct ump_blob *p
   struct ump_pickle_error error = {0};
   must(ump_pickle_encode(ump_bytes(plain->p, plain->n), &w) == 0);
   int err = ump_pickle_decode(mem, ump_written(&w), &again, &error);
-  if (err) must(values > 7000 && strcmp(error.why, "too many values") == 0); /* bytes take five values each on the way */
-  else must(again->n == plain->n && memcmp(again->p, plain->p, again->n) == 0);
+  if (err)
+    must(values > 7000 && strcmp(error.why, "too many values") == 0); /* bytes take five values each on the way */
+  else
+    must(again->n == plain->n && memcmp(again->p, plain->p, again->n) == 0);
   ump_blob_unref(again);
   free(pickle);
 }

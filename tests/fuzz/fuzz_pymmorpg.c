@@ -1,11 +1,9 @@
-/* PYMMORPG as a script of operations: connections that come, ask in any pieces, log in with accounts that answer at once or later and in
- * any order, stop reading, end in every way; time; a rulebook that flags, kicks, fails and is replaced, on the real protocol and the
- * real engine. After each step:
- *   what goes out is sizes and pickles of lists: a value, and flags, each once,
- *   nobody got more replies than it sent messages, or a flag before it was logged in,
- *   nobody is judged without a name, and under none but the one its last successful log-in gave,
- *   memory stays within what was received and the limits of the wire page,
- * and at the end everything is given back.
+/* PYMMORPG as a script of operations: connections that come, ask in any pieces, log in with accounts that answer at
+ * once or later and in any order, stop reading, end in every way; time; a rulebook that flags, kicks, fails and is
+ * replaced, on the real protocol and the real engine. After each step: what goes out is sizes and pickles of lists: a
+ * value, and flags, each once, nobody got more replies than it sent messages, or a flag before it was logged in, nobody
+ * is judged without a name, and under none but the one its last successful log-in gave, memory stays within what was
+ * received and the limits of the wire page, and at the end everything is given back.
  *
  * Each operation is a byte, a byte for the connection, and what it needs. */
 #include <stdio.h>
@@ -58,7 +56,9 @@ static void must_at(bool so, const char *what, int line) {
 }
 #define must(condition) must_at(condition, #condition, __LINE__)
 
-static uint8_t byte(struct world *w) { return w->p < w->end ? *w->p++ : 0; }
+static uint8_t byte(struct world *w) {
+  return w->p < w->end ? *w->p++ : 0;
+}
 
 static void *resize(void *ctx, void *p, size_t old, size_t n) {
   struct world *w = ctx;
@@ -68,7 +68,9 @@ static void *resize(void *ctx, void *p, size_t old, size_t n) {
   return NULL;
 }
 
-static void no_log(void *ctx, const struct ump_log_line *line) { (void)ctx, (void)line; }
+static void no_log(void *ctx, const struct ump_log_line *line) {
+  (void)ctx, (void)line;
+}
 static const struct ump_log quiet = {no_log, NULL};
 
 /* ---- accounts ---- */
@@ -78,8 +80,10 @@ static int on_ask(void *self, const struct ump_account_question *q) {
   must(q->name.n >= 1 && q->name.n <= 64 && q->password.n >= 1 && q->password.n <= 1024 && q->ticket);
   int answer = q->password.p[0] == 'y';
   switch (w->mood % 4) {
-  case 0: return answer;
-  case 1: return answer ? UMP_EFULL : UMP_EINVAL;
+  case 0:
+    return answer;
+  case 1:
+    return answer ? UMP_EFULL : UMP_EINVAL;
   default:
     if (w->n_waiting == WAITING) return UMP_EFULL;
     w->waiting[w->n_waiting].ticket = q->ticket, w->waiting[w->n_waiting++].answer = answer;
@@ -99,7 +103,9 @@ static void answer_one(struct world *w, uint8_t which) {
 
 /* ---- the rulebook ---- */
 
-static bool is(struct ump_bytes b, const char *text) { return ump_bytes_equal(b, ump_text(text)); }
+static bool is(struct ump_bytes b, const char *text) {
+  return ump_bytes_equal(b, ump_text(text));
+}
 
 static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason) {
   struct world *w = self;
@@ -111,8 +117,10 @@ static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason
 static void flag(struct world *w, struct ump_client *c, const char *name, bool all) {
   struct ump_notice n = {.has_name = true, .name = ump_text(name)};
   const struct ump_notice *by_encoding[3] = {[UMP_PLAIN] = &n};
-  if (all) ump_engine_broadcast(w->engine, by_encoding, NULL);
-  else ump_engine_notify(w->engine, c, &n);
+  if (all)
+    ump_engine_broadcast(w->engine, by_encoding, NULL);
+  else
+    ump_engine_notify(w->engine, c, &n);
 }
 
 /* Is the data an array of so many, and nothing behind it? Skipping reads every byte. */
@@ -161,13 +169,26 @@ static int on_login(void *self, struct ump_client *c, struct ump_bytes name, str
   if (name.p[0] == 'k') ump_engine_kick(w->engine, c, ump_text("enough"));
   return password.p[0] == 'y' ? 1 : password.p[0] == 'e' ? -1 : 0;
 }
-static int on_tick(void *self, ump_time dt) { return (void)self, (void)dt, 0; }
-static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
-static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
-static void on_forget(void *self, struct ump_client *c) { (void)self, (void)c; }
-static const struct ump_rulebook_ops rules = {.connect = on_connect, .judge = on_judge, .disconnect = on_disconnect,
-                                              .login = on_login, .tick = on_tick, .timer = on_timer,
-                                              .timer_gone = on_timer_gone, .forget = on_forget};
+static int on_tick(void *self, ump_time dt) {
+  return (void)self, (void)dt, 0;
+}
+static int on_timer(void *self, uint64_t id) {
+  return (void)self, (void)id, 0;
+}
+static void on_timer_gone(void *self, uint64_t id) {
+  (void)self, (void)id;
+}
+static void on_forget(void *self, struct ump_client *c) {
+  (void)self, (void)c;
+}
+static const struct ump_rulebook_ops rules = {.connect = on_connect,
+                                              .judge = on_judge,
+                                              .disconnect = on_disconnect,
+                                              .login = on_login,
+                                              .tick = on_tick,
+                                              .timer = on_timer,
+                                              .timer_gone = on_timer_gone,
+                                              .forget = on_forget};
 
 static struct ump_bytes declared(struct world *w) {
   struct ump_writer out = ump_writer(w->config, sizeof w->config);
@@ -178,7 +199,8 @@ static struct ump_bytes declared(struct world *w) {
   ump_plain_put_string(&out, ump_text("image"));
   ump_plain_put_array(&out, 2);
   ump_plain_put_tuple(&out, 2), ump_plain_put_string(&out, ump_text("d")), ump_plain_put_array(&out, 0);
-  ump_plain_put_tuple(&out, 2), ump_plain_put_string(&out, ump_text("f")), ump_plain_put_string(&out, ump_text("\xff\x01"));
+  ump_plain_put_tuple(&out, 2), ump_plain_put_string(&out, ump_text("f")),
+      ump_plain_put_string(&out, ump_text("\xff\x01"));
   return ump_written(&out);
 }
 
@@ -315,15 +337,33 @@ static void ask(struct world *w, uint32_t number, uint8_t what, uint8_t how) {
   ump_write_text(&p, "](");
 #define TEXT(s) ump_pickle_put_text(&p, ump_text(s))
   switch (what % 9) {
-  case 0: TEXT("ver"); break;
-  case 1: TEXT("upgrade"); break;
-  case 2: TEXT("login"), TEXT(name), TEXT(password); break;
-  case 3: TEXT("new"), TEXT(name), TEXT(password); break;
-  case 4: TEXT("update"); break;
-  case 5: TEXT("move"), ump_write_bytes(&p, ump_bytes("K\1K\2G\0\0\0\0\0\0\0\0\x87", 14)); break;
-  case 6: TEXT("get"), TEXT(name), TEXT(password); break;
-  case 7: TEXT("set"), TEXT(name), TEXT("hp"), ump_write_bytes(&p, how & 64 ? ump_bytes("K\5\x85", 3) : ump_bytes("K\5", 2)); break;
-  case 8: TEXT("edit"), ump_write_text(&p, "]("), TEXT(name), ump_write_text(&p, "]e"); break;
+  case 0:
+    TEXT("ver");
+    break;
+  case 1:
+    TEXT("upgrade");
+    break;
+  case 2:
+    TEXT("login"), TEXT(name), TEXT(password);
+    break;
+  case 3:
+    TEXT("new"), TEXT(name), TEXT(password);
+    break;
+  case 4:
+    TEXT("update");
+    break;
+  case 5:
+    TEXT("move"), ump_write_bytes(&p, ump_bytes("K\1K\2G\0\0\0\0\0\0\0\0\x87", 14));
+    break;
+  case 6:
+    TEXT("get"), TEXT(name), TEXT(password);
+    break;
+  case 7:
+    TEXT("set"), TEXT(name), TEXT("hp"), ump_write_bytes(&p, how & 64 ? ump_bytes("K\5\x85", 3) : ump_bytes("K\5", 2));
+    break;
+  case 8:
+    TEXT("edit"), ump_write_text(&p, "]("), TEXT(name), ump_write_text(&p, "]e");
+    break;
   }
 #undef TEXT
   ump_write_text(&p, "e.");
@@ -346,8 +386,12 @@ static void step(struct world *w) {
   size_t n;
   uint8_t a, b;
   switch (op % 14) {
-  case 0: dial(w, number, byte(w)); break;
-  case 1: case 2: case 3: /* any bytes: at once, one at a time, as a message */
+  case 0:
+    dial(w, number, byte(w));
+    break;
+  case 1:
+  case 2:
+  case 3: /* any bytes: at once, one at a time, as a message */
     n = byte(w);
     n |= (size_t)(byte(w) & 15) << 8;
     if (n > (size_t)(w->end - w->p)) n = (size_t)(w->end - w->p);
@@ -356,11 +400,15 @@ static void step(struct world *w) {
     if (op % 14 == 3) say(w, number, w->p, n, 0);
     w->p += n;
     break;
-  case 4: case 5: case 6:
+  case 4:
+  case 5:
+  case 6:
     a = byte(w), b = byte(w);
     ask(w, number, a, b);
     break;
-  case 7: pass(w, (ump_time)(byte(w) + 1) * 300 * UMP_MS); break;
+  case 7:
+    pass(w, (ump_time)(byte(w) + 1) * 300 * UMP_MS);
+    break;
   case 8:
     if (!c->open || c->halted) break;
     c->halted = true, c->reading = false;
@@ -377,8 +425,12 @@ static void step(struct world *w) {
     c->room = c->room == 255 ? SIZE_MAX : c->room * 100;
     if (c->open) serve(w, number);
     break;
-  case 11: tell(w, number, byte(w)); break;
-  case 12: answer_one(w, byte(w)); break;
+  case 11:
+    tell(w, number, byte(w));
+    break;
+  case 12:
+    answer_one(w, byte(w));
+    break;
   case 13:
     w->mood = byte(w);
     w->rules[number % 2].config = w->mood & 32 ? declared(w) : ump_bytes(NULL, 0);

@@ -12,34 +12,33 @@
 #include "codec/pickle.h"
 #include "proto/pymmorpg/pymmorpg.h"
 
-const char PM_RULES[] =
-    "local host = require 'umpire'\n"
-    "local r = { api = 1, pymmorpg = { version = '1.2.3' } }\n"
-    "local who = {}\n"
-    "local function of(name)\n"
-    "  who[name] = who[name] or { hp = 100, pos = host.array { 0, 0, 0 } }\n"
-    "  return who[name]\n"
-    "end\n"
-    "function r.legal(client, event)\n"
-    "  if event.name == 'set' and event.data[1] ~= client.name then return false, 'not yours' end\n"
-    "  return true\n"
-    "end\n"
-    "local run = {}\n"
-    "function run.update(client)\n"
-    "  return { { name = client.name, pos = of(client.name).pos, visual = 'hero' } }\n"
-    "end\n"
-    "function run.move(client, data)\n"
-    "  local pos = of(client.name).pos\n"
-    "  for i = 1, 3 do pos[i] = pos[i] + data[1][i] end\n"
-    "end\n"
-    "function run.get(_, data) return of(data[1])[data[2]] end\n"
-    "function run.set(_, data)\n"
-    "  local it = of(data[1])\n"
-    "  it[data[2]] = data.relative and it[data[2]] + data[3] or data[3]\n"
-    "end\n"
-    "function run.edit(_, data) host.broadcast(data[1][1]) end\n"
-    "function r.execute(client, event) return run[event.name](client, event.data) end\n"
-    "return r\n";
+const char PM_RULES[] = "local host = require 'umpire'\n"
+                        "local r = { api = 1, pymmorpg = { version = '1.2.3' } }\n"
+                        "local who = {}\n"
+                        "local function of(name)\n"
+                        "  who[name] = who[name] or { hp = 100, pos = host.array { 0, 0, 0 } }\n"
+                        "  return who[name]\n"
+                        "end\n"
+                        "function r.legal(client, event)\n"
+                        "  if event.name == 'set' and event.data[1] ~= client.name then return false, 'not yours' end\n"
+                        "  return true\n"
+                        "end\n"
+                        "local run = {}\n"
+                        "function run.update(client)\n"
+                        "  return { { name = client.name, pos = of(client.name).pos, visual = 'hero' } }\n"
+                        "end\n"
+                        "function run.move(client, data)\n"
+                        "  local pos = of(client.name).pos\n"
+                        "  for i = 1, 3 do pos[i] = pos[i] + data[1][i] end\n"
+                        "end\n"
+                        "function run.get(_, data) return of(data[1])[data[2]] end\n"
+                        "function run.set(_, data)\n"
+                        "  local it = of(data[1])\n"
+                        "  it[data[2]] = data.relative and it[data[2]] + data[3] or data[3]\n"
+                        "end\n"
+                        "function run.edit(_, data) host.broadcast(data[1][1]) end\n"
+                        "function r.execute(client, event) return run[event.name](client, event.data) end\n"
+                        "return r\n";
 
 /* ---- accounts ---- */
 
@@ -79,20 +78,27 @@ void pm_answer(struct pm_world *w) {
 
 /* ---- life ---- */
 
-static ump_time clock_now(void *ctx) { return ((struct pm_world *)ctx)->now; }
-static int64_t clock_wall(void *ctx) { return (void)ctx, 1700000000; }
+static ump_time clock_now(void *ctx) {
+  return ((struct pm_world *)ctx)->now;
+}
+static int64_t clock_wall(void *ctx) {
+  return (void)ctx, 1700000000;
+}
 
 void pm_file(struct pm_world *w, const char *name, const char *text) {
   char path[512];
   snprintf(path, sizeof path, "%s/%s", w->folder, name);
-  for (char *slash = path + strlen(w->folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/') *slash = 0, mkdir(path, 0700);
+  for (char *slash = path + strlen(w->folder) + 1; (slash = strchr(slash, '/')); *slash++ = '/')
+    *slash = 0, mkdir(path, 0700);
   FILE *f = fopen(path, "wb");
   assert_non_null(f);
   fwrite(text, 1, strlen(text), f);
   fclose(f);
 }
 
-void pm_book(struct pm_world *w, const char *rules) { pm_file(w, "game.lua", rules); }
+void pm_book(struct pm_world *w, const char *rules) {
+  pm_file(w, "game.lua", rules);
+}
 
 static void prepare(struct pm_world *w) {
   memset(w, 0, sizeof *w);
@@ -115,8 +121,12 @@ static bool build(struct pm_world *w) {
       .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .limit = 64, .per_address = 64};
   if (ump_engine_listen(w->engine, &ump_pymmorpg, &w->proto, 10, &index, w->now)) return false;
   w->cfg = (struct ump_rules_cfg){.path = w->path, .engine = w->engine};
-  w->cfg.vm = (struct ump_vm_cfg){.library = SOURCE_DIR "/scripts", .log = &w->log.log, .rng = w->rng.rng,
-                                  .now = clock_now, .wall = clock_wall, .clock_ctx = w};
+  w->cfg.vm = (struct ump_vm_cfg){.library = SOURCE_DIR "/scripts",
+                                  .log = &w->log.log,
+                                  .rng = w->rng.rng,
+                                  .now = clock_now,
+                                  .wall = clock_wall,
+                                  .clock_ctx = w};
   w->rules = ump_rules_open(&w->cfg, ump_bytes(NULL, 0), 0, w->now, &w->report);
   return w->rules != NULL;
 }
@@ -278,8 +288,10 @@ static const char *put(struct ump_writer *w, const char *s) {
   if (!strncmp(s, "None", 4)) return ump_pickle_put(w, 'N'), s + 4;
   char *end;
   double f = strtod(s, &end);
-  if (memchr(s, '.', (size_t)(end - s)) || f != f || f - f != 0) ump_pickle_put_float(w, f);
-  else ump_pickle_put_int(w, strtoll(s, NULL, 10));
+  if (memchr(s, '.', (size_t)(end - s)) || f != f || f - f != 0)
+    ump_pickle_put_float(w, f);
+  else
+    ump_pickle_put_int(w, strtoll(s, NULL, 10));
   assert_true(end > s);
   return end;
 }
@@ -304,9 +316,13 @@ void pm_ask(struct pm_world *w, uint32_t conn, const char *python) {
 
 /* ---- and back ---- */
 
-struct item { char *text; };
+struct item {
+  char *text;
+};
 
-static int by_text(const void *a, const void *b) { return strcmp(((const struct item *)a)->text, ((const struct item *)b)->text); }
+static int by_text(const void *a, const void *b) {
+  return strcmp(((const struct item *)a)->text, ((const struct item *)b)->text);
+}
 
 static char *print(struct ump_reader *r, bool sorted);
 
@@ -344,21 +360,32 @@ static char *print(struct ump_reader *r, bool sorted) {
   if (v.tag >= UMP_PLAIN_ARRAY) return print_container(r, &v, sorted);
   char *out = malloc(v.s.n * 4 + 64);
   switch (v.tag) {
-  case UMP_PLAIN_TRUE: strcpy(out, "True"); break;
-  case UMP_PLAIN_FALSE: strcpy(out, "False"); break;
-  case UMP_PLAIN_INT: sprintf(out, "%lld", (long long)v.i); break;
-  case UMP_PLAIN_FLOAT: sprintf(out, "%.17g", v.f); break;
+  case UMP_PLAIN_TRUE:
+    strcpy(out, "True");
+    break;
+  case UMP_PLAIN_FALSE:
+    strcpy(out, "False");
+    break;
+  case UMP_PLAIN_INT:
+    sprintf(out, "%lld", (long long)v.i);
+    break;
+  case UMP_PLAIN_FLOAT:
+    sprintf(out, "%.17g", v.f);
+    break;
   case UMP_PLAIN_STRING: {
     char *at = out;
     *at++ = '\'';
     for (size_t i = 0; i < v.s.n; i++) {
-      if (v.s.p[i] < 0x20 || v.s.p[i] >= 0x7f) at += sprintf(at, "\\x%02x", v.s.p[i]);
-      else *at++ = (char)v.s.p[i];
+      if (v.s.p[i] < 0x20 || v.s.p[i] >= 0x7f)
+        at += sprintf(at, "\\x%02x", v.s.p[i]);
+      else
+        *at++ = (char)v.s.p[i];
     }
     strcpy(at, "'");
     break;
   }
-  default: strcpy(out, "None");
+  default:
+    strcpy(out, "None");
   }
   return out;
 }

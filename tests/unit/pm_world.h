@@ -1,5 +1,5 @@
-/* A world for tests of PYMMORPG: the real engine, the real protocol, a rulebook in Lua, accounts of the test's own, and clients
- * whose requests and replies are written as Python would print them:
+/* A world for tests of PYMMORPG: the real engine, the real protocol, a rulebook in Lua, accounts of the test's own, and
+ * clients whose requests and replies are written as Python would print them:
  *
  *   struct pm_world w;
  *   pm_start(&w, PM_RULES);
@@ -20,9 +20,9 @@
 enum { PM_CONNS = 72, PM_ACCOUNTS = 16, PM_OUT = 5 << 20 };
 
 struct pm_conn {
-  bool open, deaf;  /* deaf: reads nothing */
-  bool closed;      /* the server closed it */
-  uint8_t *out;     /* what the server sent and nobody looked at */
+  bool open, deaf; /* deaf: reads nothing */
+  bool closed;     /* the server closed it */
+  uint8_t *out;    /* what the server sent and nobody looked at */
   size_t n_out;
 };
 
@@ -43,8 +43,8 @@ struct pm_world {
   } accounts[PM_ACCOUNTS];
   size_t n_accounts;
   struct ump_accounts face;
-  bool slow;             /* answers only with pm_answer */
-  int broken;            /* what to answer instead; 0: the truth */
+  bool slow;  /* answers only with pm_answer */
+  int broken; /* what to answer instead; 0: the truth */
   struct {
     uint64_t ticket;
     int answer;
@@ -52,13 +52,14 @@ struct pm_world {
   size_t n_waiting, asked;
 };
 
-extern const char PM_RULES[]; /* hp, attributes, positions, flags map and client: what the transcripts were recorded with */
+extern const char
+    PM_RULES[]; /* hp, attributes, positions, flags map and client: what the transcripts were recorded with */
 
 bool pm_make(struct pm_world *w, const char *rules); /* false: memory ran out, as the test asked for */
 void pm_start(struct pm_world *w, const char *rules);
-void pm_drop(struct pm_world *w);                     /* frees it all, whatever it came to */
-void pm_end(struct pm_world *w);                      /* everybody leaves first, and then nothing must be left */
-void pm_book(struct pm_world *w, const char *rules);  /* writes game.lua */
+void pm_drop(struct pm_world *w);                    /* frees it all, whatever it came to */
+void pm_end(struct pm_world *w);                     /* everybody leaves first, and then nothing must be left */
+void pm_book(struct pm_world *w, const char *rules); /* writes game.lua */
 bool pm_reload(struct pm_world *w);
 void pm_file(struct pm_world *w, const char *name, const char *text); /* below the rulebook's folder; makes folders */
 
@@ -67,17 +68,18 @@ void pm_send(struct pm_world *w, uint32_t conn, const void *bytes, size_t n);
 void pm_ask(struct pm_world *w, uint32_t conn, const char *python);
 size_t pm_pickle(const char *python, uint8_t *out, size_t cap); /* a message with its size */
 void pm_eof(struct pm_world *w, uint32_t conn);
-void pm_close(struct pm_world *w, uint32_t conn);     /* the client has vanished */
+void pm_close(struct pm_world *w, uint32_t conn); /* the client has vanished */
 void pm_advance(struct pm_world *w, ump_time by);
-void pm_serve(struct pm_world *w);                    /* takes what the server has to send */
-void pm_answer(struct pm_world *w);                   /* the oldest waiting log-in */
+void pm_serve(struct pm_world *w);  /* takes what the server has to send */
+void pm_answer(struct pm_world *w); /* the oldest waiting log-in */
 
-/* Everything that came since, as Python prints it, replies joined by " | "; "closed" at the end when the server closed. */
+/* Everything that came since, as Python prints it, replies joined by " | "; "closed" at the end when the server closed.
+ */
 const char *pm_heard(struct pm_world *w, uint32_t conn);
 #define pm_expect(w, conn, text) assert_string_equal(pm_heard(w, conn), text)
 /* A plain value as Python prints it, dicts sorted by key; with `sorted` lists too. */
 size_t pm_print(struct ump_bytes plain, bool sorted, char *out, size_t cap);
 const char *pm_print_stream(struct pm_world *w, struct ump_bytes bytes, bool sorted); /* borrowed until the next one */
-uint64_t pm_count(struct pm_world *w, const char *counter); /* of the protocol */
+uint64_t pm_count(struct pm_world *w, const char *counter);                           /* of the protocol */
 
 #endif

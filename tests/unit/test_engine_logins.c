@@ -8,7 +8,7 @@
 
 struct asked {
   struct ump_accounts face;
-  int answer;     /* what ask says */
+  int answer; /* what ask says */
   size_t n;
   uint64_t tickets[16];
   bool create;
@@ -32,13 +32,22 @@ static void begin(struct world *w, struct asked *a, int answer) {
   w->n_trace = 0;
 }
 
-static void login(struct world *w, uint32_t session, const char *id, const char *user, const char *password, bool create) {
-  world_push(w, 0, (struct ump_event){.type = UMP_EVENT_LOGIN, .session = session, .id = ump_text(id), .once = *id != 0,
-                                      .user = ump_text(user), .password = ump_text(password), .create = create});
+static void login(struct world *w, uint32_t session, const char *id, const char *user, const char *password,
+                  bool create) {
+  world_push(w, 0,
+             (struct ump_event){.type = UMP_EVENT_LOGIN,
+                                .session = session,
+                                .id = ump_text(id),
+                                .once = *id != 0,
+                                .user = ump_text(user),
+                                .password = ump_text(password),
+                                .create = create});
   world_drive(w, 0);
 }
 
-static const char *name_of(struct world *w, uint32_t session) { return world_client(w, 0, session)->name; }
+static const char *name_of(struct world *w, uint32_t session) {
+  return world_client(w, 0, session)->name;
+}
 
 static void test_logins_are_answered_at_once(void **state) {
   (void)state;
@@ -113,6 +122,48 @@ static void test_logins_a_copy_is_not_asked_again(void **state) {
   world_end(&w);
 }
 
+/* Somebody took the session over from another address, or it logged out: the password was not his, or is not meant any more. */
+static void test_logins_are_void_after_a_move_or_log_out(void **state) {
+  (void)state;
+  struct world w;
+  struct asked a;
+  struct ump_addr to = {.family = 4, .ip = {10, 9, 8, 7}, .port = 4711};
+  begin(&w, &a, UMP_EAGAIN);
+  for (int moved = 0; moved < 2; moved++) {
+    login(&w, 1, moved ? "l2" : "l1", "ann", "x", false);
+    w.n_trace = 0;
+    world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_LOGOUT, .session = 1, .from = moved ? &to : NULL});
+    world_drive(&w, 0);
+    ump_engine_account_answer(w.engine, a.tickets[moved], 1, w.now);
+    expect(&w, moved ? "answer a1 l2 illegal: logged out meanwhile" : "answer a1 l1 illegal: logged out meanwhile");
+    assert_null(name_of(&w, 1));
+  }
+  login(&w, 1, "l3", "ann", "x", false); /* and it may log in there */
+  ump_engine_account_answer(w.engine, a.tickets[2], 1, w.now);
+  expect(&w, "login a1 ann", "answer a1 l3 legal");
+  assert_string_equal(name_of(&w, 1), "ann");
+  world_end(&w);
+}
+
+/* Kicked, and back under the same serial: what he asked for before does not log him in. */
+static void test_logins_do_not_follow_a_client_that_returns(void **state) {
+  (void)state;
+  struct world w;
+  struct asked a;
+  begin(&w, &a, UMP_EAGAIN);
+  uint64_t serial = world_client(&w, 0, 1)->serial;
+  login(&w, 1, "l1", "ann", "x", false);
+  kick(&w, world_client(&w, 0, 1), "out");
+  world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_CONNECT, .session = 1, .again = serial});
+  world_drive(&w, 0);
+  assert_true(world_client(&w, 0, 1)->serial == serial);
+  w.n_trace = 0;
+  ump_engine_account_answer(w.engine, a.tickets[0], 1, w.now);
+  expect_nothing(&w);
+  assert_null(name_of(&w, 1));
+  world_end(&w);
+}
+
 static void test_logins_of_those_who_left_are_answered_to_nobody(void **state) {
   (void)state;
   struct world w;
@@ -174,6 +225,8 @@ int main(void) {
       cmocka_unit_test(test_logins_are_answered_at_once),
       cmocka_unit_test(test_logins_are_answered_later_in_any_order),
       cmocka_unit_test(test_logins_a_copy_is_not_asked_again),
+      cmocka_unit_test(test_logins_are_void_after_a_move_or_log_out),
+      cmocka_unit_test(test_logins_do_not_follow_a_client_that_returns),
       cmocka_unit_test(test_logins_of_those_who_left_are_answered_to_nobody),
       cmocka_unit_test(test_logins_are_the_rulebooks_if_it_has_a_login),
       cmocka_unit_test(test_logins_survive_failing_memory),

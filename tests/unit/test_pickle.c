@@ -1,5 +1,5 @@
-/* The pickle codec against what real picklers of Python 2.7, 3.6 and 3.13 wrote (vectors/pymmorpg.vectors.json), and against
- * what attackers write. */
+/* The pickle codec against what real picklers of Python 2.7, 3.6 and 3.13 wrote (vectors/pymmorpg.vectors.json), and
+ * against what attackers write. */
 #include "testing.h"
 
 #include <stdlib.h>
@@ -21,18 +21,24 @@ static size_t unhex(const char *hex, uint8_t *out) {
   return n;
 }
 
-static const char *text_of(const cJSON *o, const char *key) { return cJSON_GetStringValue(cJSON_GetObjectItem(o, key)); }
+static const char *text_of(const cJSON *o, const char *key) {
+  return cJSON_GetStringValue(cJSON_GetObjectItem(o, key));
+}
 
 static bool same(struct ump_reader *r, const cJSON *want, bool root, bool key);
 
-/* What the reader of the vectors cannot hold was written as private characters: U+E000 for NUL, U+E001 for a lone U+D800. */
+/* What the reader of the vectors cannot hold was written as private characters: U+E000 for NUL, U+E001 for a lone
+ * U+D800. */
 static bool same_text(struct ump_bytes got, const char *want) {
   size_t at = 0;
   while (*want) {
     struct ump_bytes piece = ump_bytes(want, 1);
-    if (!strncmp(want, "\xee\x80\x80", 3)) piece = ump_bytes("\0", 1), want += 3;
-    else if (!strncmp(want, "\xee\x80\x81", 3)) piece = ump_text("\xed\xa0\x80"), want += 3;
-    else want++;
+    if (!strncmp(want, "\xee\x80\x80", 3))
+      piece = ump_bytes("\0", 1), want += 3;
+    else if (!strncmp(want, "\xee\x80\x81", 3))
+      piece = ump_text("\xed\xa0\x80"), want += 3;
+    else
+      want++;
     if (got.n - at < piece.n || memcmp(got.p + at, piece.p, piece.n) != 0) return false;
     at += piece.n;
   }
@@ -47,7 +53,8 @@ static void make_readable(char *text) {
 static bool same_items(struct ump_reader *r, const cJSON *items, bool pairs) {
   const cJSON *item;
   cJSON_ArrayForEach(item, items) {
-    if (pairs && (!same(r, cJSON_GetArrayItem(item, 0), false, true) || !same(r, cJSON_GetArrayItem(item, 1), false, false)))
+    if (pairs &&
+        (!same(r, cJSON_GetArrayItem(item, 0), false, true) || !same(r, cJSON_GetArrayItem(item, 1), false, false)))
       return false;
     if (!pairs && !same(r, item, false, false)) return false;
   }
@@ -105,10 +112,12 @@ static void test_pickle_finds_what_real_picklers_wrote(void **state) {
         good = err == UMP_EMALFORMED && error.why && ++refused;
       } else {
         struct ump_reader r = out ? ump_reader(ump_bytes(out->p, out->n)) : (struct ump_reader){0};
-        good = err == 0 && same(&r, cJSON_GetObjectItem(entry, "value"), true, false) && ump_reader_left(&r) == 0 && ++values;
+        good = err == 0 && same(&r, cJSON_GetObjectItem(entry, "value"), true, false) && ump_reader_left(&r) == 0 &&
+               ++values;
       }
       if (!good && wrong++ < 10)
-        print_message("%s, %s: %s (%d, %s)\n", text_of(entry, "from"), text_of(entry, "name"), hex, err, error.why ? error.why : "-");
+        print_message("%s, %s: %s (%d, %s)\n", text_of(entry, "from"), text_of(entry, "name"), hex, err,
+                      error.why ? error.why : "-");
       ump_blob_unref(out);
       free(bytes);
     }
@@ -129,8 +138,23 @@ static void test_pickle_encodes_what_it_decodes_to_the_same(void **state) {
   testing_mem_init(&mem);
   static uint8_t plain[1 << 16], pickle[1 << 17];
   struct ump_writer w = ump_writer(plain, sizeof plain);
-  static const int64_t ints[] = {0, 1, 255, 256, 65535, 65536, -1, -128, -129, INT32_MAX, INT32_MIN, (int64_t)INT32_MAX + 1,
-                                 (int64_t)INT32_MIN - 1, INT64_MAX, INT64_MIN, (int64_t)1 << 39, -((int64_t)1 << 39)};
+  static const int64_t ints[] = {0,
+                                 1,
+                                 255,
+                                 256,
+                                 65535,
+                                 65536,
+                                 -1,
+                                 -128,
+                                 -129,
+                                 INT32_MAX,
+                                 INT32_MIN,
+                                 (int64_t)INT32_MAX + 1,
+                                 (int64_t)INT32_MIN - 1,
+                                 INT64_MAX,
+                                 INT64_MIN,
+                                 (int64_t)1 << 39,
+                                 -((int64_t)1 << 39)};
   size_t n_ints = sizeof ints / sizeof *ints;
   ump_plain_put_map(&w, 3);
   ump_plain_put_string(&w, ump_text("ints"));
@@ -175,17 +199,19 @@ static void test_pickle_refuses_code_and_what_data_does_not_need(void **state) {
   (void)state;
   struct testing_mem mem;
   testing_mem_init(&mem);
-  static const char refused[] = "012PQio\x81\x92\x82\x83\x84\x97\x98" "b";
+  static const char refused[] = "012PQio\x81\x92\x82\x83\x84\x97\x98"
+                                "b";
   for (const char *c = refused; *c; c++) {
     char pickle[] = {'N', 'N', *c, '.'};
     assert_string_equal(decode(&mem, ump_bytes(pickle, 4)), "an opcode that plain data does not need");
   }
   assert_non_null(DECODE(&mem, "cos\nsystem\n(S'ls'\ntR."));
   assert_non_null(DECODE(&mem, "\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02ls\x85R."));
-  assert_non_null(DECODE(&mem, "c_codecs\nencode\n."));            /* a name left as data */
-  assert_non_null(DECODE(&mem, "](c__builtin__\nset\ne."));        /* ... inside a list */
-  assert_non_null(DECODE(&mem, "c_codecs\nencode\n(X\x01\x00\x00\x00""aX\x03\x00\x00\x00hextR."));
-  assert_non_null(DECODE(&mem, "\x80\x02]\x94g0\na."));            /* the cycle */
+  assert_non_null(DECODE(&mem, "c_codecs\nencode\n."));     /* a name left as data */
+  assert_non_null(DECODE(&mem, "](c__builtin__\nset\ne.")); /* ... inside a list */
+  assert_non_null(DECODE(&mem, "c_codecs\nencode\n(X\x01\x00\x00\x00"
+                               "aX\x03\x00\x00\x00hextR."));
+  assert_non_null(DECODE(&mem, "\x80\x02]\x94g0\na.")); /* the cycle */
   assert_non_null(DECODE(&mem, "\x80\x06N."));
   assert_non_null(DECODE(&mem, "N\x80\x02."));
   assert_non_null(DECODE(&mem, "NN."));
@@ -199,8 +225,13 @@ static void test_pickle_memory_follows_bytes_not_numbers(void **state) {
   (void)state;
   static const struct ump_bytes claims[] = {
 #define CASE(s) {(const uint8_t *)(s), sizeof(s) - 1}
-      CASE("Nr\xff\xff\xff\xff."), CASE("T\xff\xff\xff\x7f."), CASE("X\xff\xff\xff\xff."), CASE("\x8b\xff\xff\xff\x7f."),
-      CASE("\x8d\xff\xff\xff\xff\xff\xff\xff\x7f."), CASE("Np4294967295\n."), CASE("\x95\xff\xff\xff\xff\xff\xff\xff\xffN."),
+      CASE("Nr\xff\xff\xff\xff."),
+      CASE("T\xff\xff\xff\x7f."),
+      CASE("X\xff\xff\xff\xff."),
+      CASE("\x8b\xff\xff\xff\x7f."),
+      CASE("\x8d\xff\xff\xff\xff\xff\xff\xff\x7f."),
+      CASE("Np4294967295\n."),
+      CASE("\x95\xff\xff\xff\xff\xff\xff\xff\xffN."),
   };
   for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
     struct testing_mem mem;
@@ -220,7 +251,8 @@ static void test_pickle_refuses_bombs_by_their_weight(void **state) {
   ump_write_text(&w, "]q");
   ump_write_u8(&w, 0);
   for (uint8_t i = 1; i <= 40; i++) {
-    ump_write_text(&w, "](h"), ump_write_u8(&w, (uint8_t)(i - 1)), ump_write_text(&w, "h"), ump_write_u8(&w, (uint8_t)(i - 1));
+    ump_write_text(&w, "](h"), ump_write_u8(&w, (uint8_t)(i - 1)), ump_write_text(&w, "h"),
+        ump_write_u8(&w, (uint8_t)(i - 1));
     ump_write_text(&w, "eq"), ump_write_u8(&w, i);
   }
   ump_write_text(&w, ".");
@@ -250,10 +282,16 @@ static void test_pickle_containers_grow_only_before_they_are_placed(void **state
   struct testing_mem mem;
   testing_mem_init(&mem);
   static const struct ump_bytes cycles[] = {
-      CASE("]q\1]q\2ah\2h\1a."),                /* a list in a list in it */
-      CASE("]q\1}q\2Nh\1sah\2."), CASE("]q\1}q\2ah\2Nh\1s."), CASE("]q\1h\1\x85" "a."), CASE("]q\1(h\1e."),
-      CASE("}q\1Nh\1s."), CASE("]q\1](h\1e0."), CASE("]q\1]h\1aq\2h\1h\2a."),
-      CASE("]q\1]q\2]q\3aah\3h\1a."),          /* three */
+      CASE("]q\1]q\2ah\2h\1a."), /* a list in a list in it */
+      CASE("]q\1}q\2Nh\1sah\2."),
+      CASE("]q\1}q\2ah\2Nh\1s."),
+      CASE("]q\1h\1\x85"
+           "a."),
+      CASE("]q\1(h\1e."),
+      CASE("}q\1Nh\1s."),
+      CASE("]q\1](h\1e0."),
+      CASE("]q\1]h\1aq\2h\1h\2a."),
+      CASE("]q\1]q\2]q\3aah\3h\1a."), /* three */
   };
   for (size_t i = 0; i < sizeof cycles / sizeof *cycles; i++) assert_non_null(decode(&mem, cycles[i]));
   assert_string_equal(DECODE(&mem, "(]q\1]q\2h\1ah\1Nat."), "a finished container grows later");
@@ -272,8 +310,10 @@ static void test_pickle_takes_ten_thousand_values_and_no_more(void **state) {
     memset(p + w.n, 'N', items), w.n += items;
     ump_write_text(&w, "l.");
     const char *why = decode(&mem, ump_written(&w));
-    if (items == 9999) assert_null(why);
-    else assert_string_equal(why, "too many values");
+    if (items == 9999)
+      assert_null(why);
+    else
+      assert_string_equal(why, "too many values");
   }
   struct ump_writer w = ump_writer(p, sizeof p); /* a hundred lists of a hundred, by reference: each time counts */
   ump_write_text(&w, "(");
@@ -330,9 +370,16 @@ static void test_pickle_message_is_a_list_with_a_text_first(void **state) {
     bool yes;
   } cases[] = {
 #define CASE(s) {(const uint8_t *)(s), sizeof(s) - 1}
-      {CASE("]U\3vera."), true},     {CASE("]X\3\0\0\0vera."), true}, {CASE("]."), false},  {CASE("]Na."), false},
-      {CASE("]C\3vera."), false},    {CASE("U\3ver\x85."), false},    {CASE("U\3ver."), false}, {CASE("}."), false},
-      {CASE("\x8f(U\3ver\x90."), false}, {CASE("]]a."), false},
+      {CASE("]U\3vera."), true},
+      {CASE("]X\3\0\0\0vera."), true},
+      {CASE("]."), false},
+      {CASE("]Na."), false},
+      {CASE("]C\3vera."), false},
+      {CASE("U\3ver\x85."), false},
+      {CASE("U\3ver."), false},
+      {CASE("}."), false},
+      {CASE("\x8f(U\3ver\x90."), false},
+      {CASE("]]a."), false},
 #undef CASE
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -346,8 +393,11 @@ static void test_pickle_message_is_a_list_with_a_text_first(void **state) {
 
 static void test_pickle_survives_every_cut_and_every_failing_allocation(void **state) {
   (void)state;
-  static const char whole[] = "\x80\x04\x95\x20\x00\x00\x00\x00\x00\x00\x00]\x94(\x8c\x03set\x94K\x01M\x00\x01\x88G\x3f\xf0\x00\x00\x00\x00\x00\x00"
-                              "}\x94\x8c\x01""aNsh\x01""e.";
+  static const char whole[] = "\x80\x04\x95\x20\x00\x00\x00\x00\x00\x00\x00]\x94("
+                              "\x8c\x03set\x94K\x01M\x00\x01\x88G\x3f\xf0\x00\x00\x00\x00\x00\x00"
+                              "}\x94\x8c\x01"
+                              "aNsh\x01"
+                              "e.";
   struct testing_mem mem;
   testing_mem_init(&mem);
   assert_null(decode(&mem, ump_bytes(whole, sizeof whole - 1)));

@@ -1,4 +1,5 @@
-/* PYMMORPG: every row of the wire page's tables, limits, timers, back-pressure, log-ins that take their time, memory that runs out. */
+/* PYMMORPG: every row of the wire page's tables, limits, timers, back-pressure, log-ins that take their time, memory
+ * that runs out. */
 #include "pm_world.h"
 
 #include <stdio.h>
@@ -22,19 +23,19 @@ static void join(struct pm_world *w, uint32_t conn, const char *user) {
 /* ---- requests ---- */
 
 /* What execute is given, as the reply. */
-static const char ECHO[] =
-    "local host = require 'umpire'\n"
-    "local r = { api = 1 }\n"
-    "function r.legal() return true end\n"
-    "function r.execute(c, e)\n"
-    "  if e.name == 'update' then return nil end\n"
-    "  local all = { name = e.name, data = e.data, user = c.name, n = #e.data }\n"
-    "  if e.name == 'set' then\n"
-    "    all.data, all.relative, all.value, all.type = nil, e.data.relative, e.data[3], math.type(e.data[3]) or type(e.data[3])\n"
-    "  end\n"
-    "  return all\n"
-    "end\n"
-    "return r\n";
+static const char ECHO[] = "local host = require 'umpire'\n"
+                           "local r = { api = 1 }\n"
+                           "function r.legal() return true end\n"
+                           "function r.execute(c, e)\n"
+                           "  if e.name == 'update' then return nil end\n"
+                           "  local all = { name = e.name, data = e.data, user = c.name, n = #e.data }\n"
+                           "  if e.name == 'set' then\n"
+                           "    all.data, all.relative, all.value, all.type = nil, e.data.relative, e.data[3], "
+                           "math.type(e.data[3]) or type(e.data[3])\n"
+                           "  end\n"
+                           "  return all\n"
+                           "end\n"
+                           "return r\n";
 
 static void test_pymmorpg_events_carry_the_command_and_its_arguments(void **state) {
   (void)state;
@@ -46,14 +47,18 @@ static void test_pymmorpg_events_carry_the_command_and_its_arguments(void **stat
       {"['move', [1, -0.5, 3]]", "[{'data': [[1, -0.5, 3]], 'n': 1, 'name': 'move', 'user': 'joe'}]"},
       {"['get', 'ann', 'hp']", "[{'data': ['ann', 'hp'], 'n': 2, 'name': 'get', 'user': 'joe'}]"},
       {"['set', 'joe', 'hp', 5]", "[{'n': 3, 'name': 'set', 'type': 'integer', 'user': 'joe', 'value': 5}]"},
-      {"['set', 'joe', 'hp', (5,)]", "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'integer', 'user': 'joe', 'value': 5}]"},
-      {"['set', 'joe', 'hp', (0.5,)]", "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'float', 'user': 'joe', 'value': 0.5}]"},
-      {"['set', 'joe', 'x', ([1, (2,)],)]", "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'table', 'user': 'joe', 'value': [1, [2]]}]"},
+      {"['set', 'joe', 'hp', (5,)]",
+       "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'integer', 'user': 'joe', 'value': 5}]"},
+      {"['set', 'joe', 'hp', (0.5,)]",
+       "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'float', 'user': 'joe', 'value': 0.5}]"},
+      {"['set', 'joe', 'x', ([1, (2,)],)]",
+       "[{'n': 3, 'name': 'set', 'relative': True, 'type': 'table', 'user': 'joe', 'value': [1, [2]]}]"},
       {"['set', 'joe', 'hp', (5, 6)]", "[{'n': 3, 'name': 'set', 'type': 'table', 'user': 'joe', 'value': [5, 6]}]"},
       {"['set', 'joe', 'hp', []]", "[{'n': 3, 'name': 'set', 'type': 'table', 'user': 'joe', 'value': []}]"},
       {"['set', 'joe', 'hp', {}]", "[{'n': 3, 'name': 'set', 'type': 'table', 'user': 'joe', 'value': {}}]"},
       {"['set', 'joe', 'hp', None]", "[{'n': 3, 'name': 'set', 'type': 'userdata', 'user': 'joe', 'value': None}]"},
-      {"['edit', ['map', [1, {'a': None}]]]", "[{'data': [['map', [1, {'a': None}]]], 'n': 1, 'name': 'edit', 'user': 'joe'}]"},
+      {"['edit', ['map', [1, {'a': None}]]]",
+       "[{'data': [['map', [1, {'a': None}]]], 'n': 1, 'name': 'edit', 'user': 'joe'}]"},
       {"['update']", "[[]]"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -69,14 +74,45 @@ static void test_pymmorpg_wrong_requests_are_readable_and_answered_false(void **
   pm_start(&w, ECHO);
   join(&w, 1, "joe");
   static const char *const wrong[] = {
-      "['nothing']", "['']", "['ver', 1]", "['update', 1]", "['upgrade', None]", "['move']", "['move', (1, 2)]",
-      "['move', (1, 2, 3, 4)]", "['move', (1, 2, 'x')]", "['move', (1, 2, True)]", "['move', (1, 2, None)]", "['move', 5]",
-      "['move', (1, 2, nan)]", "['move', (1, inf, 3)]", "['move', {1: 2}]", "['move', (1, 2, 3), 4]", "['get', 'a']",
-      "['get', 'a', 5]", "['get', 5, 'a']", "['get', ['a'], 'b']", "['set', 'a', 'b']", "['set', 1, 'b', 2]",
-      "['set', 'a', None, 2]", "['set', 'a', 'b', 1, 2]", "['edit', 'map']", "['edit', ['map']]", "['edit', ['map', 1]]",
-      "['edit', ['map', (1,)]]", "['edit', ('map', [1])]", "['edit', [5, []]]", "['edit', ['map', [], 1]]",
-      "['login', 'joe']", "['login', 5, 'pw']", "['login', 'joe', 5]", "['login', '', 'pw']", "['login', 'joe', '']",
-      "['new', 'a', 'b', 'c']", "['LOGIN', 'joe', 'pw']", "['ver ']",
+      "['nothing']",
+      "['']",
+      "['ver', 1]",
+      "['update', 1]",
+      "['upgrade', None]",
+      "['move']",
+      "['move', (1, 2)]",
+      "['move', (1, 2, 3, 4)]",
+      "['move', (1, 2, 'x')]",
+      "['move', (1, 2, True)]",
+      "['move', (1, 2, None)]",
+      "['move', 5]",
+      "['move', (1, 2, nan)]",
+      "['move', (1, inf, 3)]",
+      "['move', {1: 2}]",
+      "['move', (1, 2, 3), 4]",
+      "['get', 'a']",
+      "['get', 'a', 5]",
+      "['get', 5, 'a']",
+      "['get', ['a'], 'b']",
+      "['set', 'a', 'b']",
+      "['set', 1, 'b', 2]",
+      "['set', 'a', None, 2]",
+      "['set', 'a', 'b', 1, 2]",
+      "['edit', 'map']",
+      "['edit', ['map']]",
+      "['edit', ['map', 1]]",
+      "['edit', ['map', (1,)]]",
+      "['edit', ('map', [1])]",
+      "['edit', [5, []]]",
+      "['edit', ['map', [], 1]]",
+      "['login', 'joe']",
+      "['login', 5, 'pw']",
+      "['login', 'joe', 5]",
+      "['login', '', 'pw']",
+      "['login', 'joe', '']",
+      "['new', 'a', 'b', 'c']",
+      "['LOGIN', 'joe', 'pw']",
+      "['ver ']",
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     pm_ask(&w, 1, wrong[i]);
@@ -125,8 +161,9 @@ static void test_pymmorpg_unreadable_messages_are_dropped_and_the_fifth_in_a_row
   static struct pm_world w;
   pm_start(&w, ECHO);
   join(&w, 1, "joe");
-  static const char *const junk[] = {"1 .", "4 junk", "2 N.", "3 ]N.", "3 }N.", "2 ].", "4 ]Na.", "5 \x80\x02]]a", "7 I1\nI2\n.",
-                                     "14 cos\nsystem\n)R.", "4 ]0a.", "1 ]"};
+  static const char *const junk[] = {"1 .",    "4 junk", "2 N.",          "3 ]N.",       "3 }N.",
+                                     "2 ].",   "4 ]Na.", "5 \x80\x02]]a", "7 I1\nI2\n.", "14 cos\nsystem\n)R.",
+                                     "4 ]0a.", "1 ]"};
   for (size_t i = 0; i < sizeof junk / sizeof *junk; i++) {
     pm_send(&w, 1, junk[i], strlen(junk[i]));
     pm_expect(&w, 1, "");
@@ -157,7 +194,8 @@ static void test_pymmorpg_only_the_bad_message_of_a_segment_is_dropped(void **st
 static void test_pymmorpg_a_bad_size_closes_at_the_byte_that_shows_it(void **state) {
   (void)state;
   static struct pm_world w;
-  static const char *const bad[] = {" ",  "-", "+", "0", "x", "\n", "1x", "12\t", "1\n", "1-", "17,", "1234567", "1048577", "9999999", "2000000", "1.", "1_", "\xff"};
+  static const char *const bad[] = {" ",  "-",   "+",       "0",       "x",       "\n",      "1x", "12\t", "1\n",
+                                    "1-", "17,", "1234567", "1048577", "9999999", "2000000", "1.", "1_",   "\xff"};
   pm_start(&w, PM_RULES);
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     assert_int_equal(pm_open(&w, 1), 0);
@@ -180,7 +218,7 @@ static void test_pymmorpg_a_message_may_be_a_mebibyte_and_costs_what_has_come(vo
   assert_int_equal(pm_open(&w, 1), 0);
   size_t before = w.mem.bytes;
   SEND(&w, 1, "1048576 ");
-  assert_true(w.mem.bytes - before < 4096); /* nothing is set aside for what may come */
+  assert_true(w.mem.bytes - before < 4096);       /* nothing is set aside for what may come */
   struct ump_writer p = ump_writer(big, 1 << 20); /* a list: "ver" and a text that fills the rest */
   ump_write_text(&p, "\x80\x02]q");
   ump_write_u8(&p, 0);
@@ -204,7 +242,8 @@ static const char SAY[] =
     "local r = { api = 1 }\n"
     "local say = {\n"
     "  a = function() return nil end, b = function() return false end, c = function() return {} end,\n"
-    "  d = function() return host.array {} end, e = function() return { 1, 2, x = 3 } end, f = function() return host.null end,\n"
+    "  d = function() return host.array {} end, e = function() return { 1, 2, x = 3 } end, f = function() return "
+    "host.null end,\n"
     "  g = function() return ('x'):rep(1048576) end, h = function() return { pos = { 1, 2, 3 } } end,\n"
     "  i = function() return { [1] = 'a', [2] = 'b' } end, j = function() return { [2] = 'b' } end,\n"
     "  k = function() local t = {} for n = 1, 3000 do t[n] = n end return t end, l = function() error 'no' end,\n"
@@ -232,14 +271,24 @@ static void test_pymmorpg_replies_are_what_execute_returned(void **state) {
   pm_start(&w, SAY);
   join(&w, 1, "joe");
   static const char *const cases[][2] = {
-      {"['get', '', 'a']", "[None]"}, {"['get', '', 'b']", "[False]"}, {"['get', '', 'c']", "[{}]"}, {"['get', '', 'd']", "[[]]"},
-      {"['get', '', 'e']", "[False]"}, {"['get', '', 'f']", "[None]"}, {"['get', '', 'g']", "[False]"},
-      {"['get', '', 'h']", "[{'pos': [1, 2, 3]}]"}, {"['get', '', 'i']", "[['a', 'b']]"}, {"['get', '', 'j']", "[{2: 'b'}]"},
-      {"['get', '', 'l']", "[False]"}, {"['set', 'joe', 'a', 1]", "[False]"},
-      {"['move', (1, 0, 0)]", "[False]"}, {"['move', (-1, 0, 0)]", "[False]"},
+      {"['get', '', 'a']", "[None]"},
+      {"['get', '', 'b']", "[False]"},
+      {"['get', '', 'c']", "[{}]"},
+      {"['get', '', 'd']", "[[]]"},
+      {"['get', '', 'e']", "[False]"},
+      {"['get', '', 'f']", "[None]"},
+      {"['get', '', 'g']", "[False]"},
+      {"['get', '', 'h']", "[{'pos': [1, 2, 3]}]"},
+      {"['get', '', 'i']", "[['a', 'b']]"},
+      {"['get', '', 'j']", "[{2: 'b'}]"},
+      {"['get', '', 'l']", "[False]"},
+      {"['set', 'joe', 'a', 1]", "[False]"},
+      {"['move', (1, 0, 0)]", "[False]"},
+      {"['move', (-1, 0, 0)]", "[False]"},
       {"['update']", "[[{'name': 'a', 'pos': (1, 2.5, -3)}, {'pos': [1, 2]}, {'pos': 'here'}, {'pos': [1, 2, 'x']}, "
                      "{'inner': {'pos': [1, 2, 3]}}, 'no thing']]"},
-      {"['edit', ['x', []]]", "[True]"}, {"['update']", "[[]]"},
+      {"['edit', ['x', []]]", "[True]"},
+      {"['update']", "[[]]"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     pm_ask(&w, 1, cases[i][0]);
@@ -256,24 +305,23 @@ static void test_pymmorpg_replies_are_what_execute_returned(void **state) {
 
 /* ---- flags ---- */
 
-static const char FLAGS[] =
-    "local host = require 'umpire'\n"
-    "local r = { api = 1 }\n"
-    "function r.connect(c) host.notify(c, 'early') end\n"
-    "function r.execute(c, e)\n"
-    "  if e.name == 'edit' then\n"
-    "    for _, flag in ipairs(e.data[1][2]) do host.broadcast(flag) end\n"
-    "  elseif e.name == 'move' then\n"
-    "    local all = true\n"
-    "    for i = 1, e.data[1][1] do all = host.notify(c, 'flag' .. i) and all end\n"
-    "    return all\n"
-    "  elseif e.name == 'get' then\n"
-    "    local ok, why = pcall(host.notify, c, 'map', { 1 })\n"
-    "    return { tostring(ok), tostring(why) }\n"
-    "  elseif e.name == 'set' then host.kick(c, 'enough')\n"
-    "  end\n"
-    "end\n"
-    "return r\n";
+static const char FLAGS[] = "local host = require 'umpire'\n"
+                            "local r = { api = 1 }\n"
+                            "function r.connect(c) host.notify(c, 'early') end\n"
+                            "function r.execute(c, e)\n"
+                            "  if e.name == 'edit' then\n"
+                            "    for _, flag in ipairs(e.data[1][2]) do host.broadcast(flag) end\n"
+                            "  elseif e.name == 'move' then\n"
+                            "    local all = true\n"
+                            "    for i = 1, e.data[1][1] do all = host.notify(c, 'flag' .. i) and all end\n"
+                            "    return all\n"
+                            "  elseif e.name == 'get' then\n"
+                            "    local ok, why = pcall(host.notify, c, 'map', { 1 })\n"
+                            "    return { tostring(ok), tostring(why) }\n"
+                            "  elseif e.name == 'set' then host.kick(c, 'enough')\n"
+                            "  end\n"
+                            "end\n"
+                            "return r\n";
 
 static void test_pymmorpg_flags_ride_on_the_next_reply_once_each_in_order(void **state) {
   (void)state;
@@ -479,8 +527,7 @@ static void test_pymmorpg_silence_has_an_end_and_half_a_message_a_nearer_one(voi
 static void test_pymmorpg_who_reads_nothing_is_not_read_and_then_closed(void **state) {
   (void)state;
   static struct pm_world w;
-  static const char rules[] =
-      "return { api = 1, execute = function() return ('x'):rep(100000) end }\n";
+  static const char rules[] = "return { api = 1, execute = function() return ('x'):rep(100000) end }\n";
   pm_start(&w, rules);
   join(&w, 1, "joe");
   join(&w, 2, "ann");
@@ -555,7 +602,8 @@ static void test_pymmorpg_the_image_is_the_folder_and_nothing_outside_it(void **
   pm_expect(&w, 1, "['2.0'] | [[('Z', [('z.py', 'z')]), ('a.py', 'a'), ('b.py', 'b')]]");
   pm_file(&w, "client/a.py", "changed");
   pm_ask(&w, 1, "['upgrade']");
-  pm_expect(&w, 1, "[[('Z', [('z.py', 'z')]), ('a.py', 'a'), ('b.py', 'b')]]"); /* as it was when the rulebook was loaded */
+  pm_expect(&w, 1,
+            "[[('Z', [('z.py', 'z')]), ('a.py', 'a'), ('b.py', 'b')]]"); /* as it was when the rulebook was loaded */
   assert_true(pm_reload(&w));
   pm_ask(&w, 1, "['upgrade']");
   pm_expect(&w, 1, "[[('Z', [('z.py', 'z')]), ('a.py', 'changed'), ('b.py', 'b')]]");

@@ -1,5 +1,5 @@
-/* The transcripts of vectors/pymmorpg.vectors.json, through framing, pickles, protocol, engine and a rulebook. Replies are compared
- * as values: any other valid pickle of the same value is right. */
+/* The transcripts of vectors/pymmorpg.vectors.json, through framing, pickles, protocol, engine and a rulebook. Replies
+ * are compared as values: any other valid pickle of the same value is right. */
 #include "pm_world.h"
 
 #include <stdio.h>
@@ -8,7 +8,9 @@
 
 #include <cjson/cJSON.h>
 
-static const char *text_of(const cJSON *o, const char *key) { return cJSON_GetStringValue(cJSON_GetObjectItem(o, key)); }
+static const char *text_of(const cJSON *o, const char *key) {
+  return cJSON_GetStringValue(cJSON_GetObjectItem(o, key));
+}
 
 static size_t unhex(const char *hex, uint8_t *out) {
   size_t n = strlen(hex) / 2;
@@ -19,8 +21,7 @@ static size_t unhex(const char *hex, uint8_t *out) {
   return n;
 }
 
-static const char UPGRADE[] =
-    "return { api = 1, pymmorpg = { version = '1.2.3', client_image = 'client/' } }\n";
+static const char UPGRADE[] = "return { api = 1, pymmorpg = { version = '1.2.3', client_image = 'client/' } }\n";
 
 static void image_of_the_transcript(struct pm_world *w) {
   char path[256];
@@ -87,9 +88,15 @@ static void replay_all(size_t step) {
   free(text);
 }
 
-static void test_pymmorpg_transcripts_message_by_message(void **state) { (void)state, replay_all(1 << 20); }
-static void test_pymmorpg_transcripts_byte_by_byte(void **state) { (void)state, replay_all(1); }
-static void test_pymmorpg_transcripts_in_sevens(void **state) { (void)state, replay_all(7); }
+static void test_pymmorpg_transcripts_message_by_message(void **state) {
+  (void)state, replay_all(1 << 20);
+}
+static void test_pymmorpg_transcripts_byte_by_byte(void **state) {
+  (void)state, replay_all(1);
+}
+static void test_pymmorpg_transcripts_in_sevens(void **state) {
+  (void)state, replay_all(7);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {

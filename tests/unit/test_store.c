@@ -215,7 +215,8 @@ static void test_store_an_unknown_name_takes_as_long_as_a_wrong_password(void **
   assert_int_equal(create(&p, s, "ann", "secret"), 1);
   time_of(&p, s, "ann");
   double known = time_of(&p, s, "ann"), unknown = time_of(&p, s, "nobody");
-  if (known > unknown * 1.5 || unknown > known * 1.5) fail_msg("known %.1f ms, unknown %.1f ms", known * 1e3, unknown * 1e3);
+  if (known > unknown * 1.5 || unknown > known * 1.5)
+    fail_msg("known %.1f ms, unknown %.1f ms", known * 1e3, unknown * 1e3);
   ump_store_close(s);
   end(&p);
 }
@@ -319,7 +320,8 @@ static void test_store_says_that_a_file_is_damaged(void **state) {
   char name[32];
   begin(&p);
   struct ump_store *s = open_at(&p, p.path, 0);
-  for (int i = 0; i < 200; i++) snprintf(name, sizeof name, "player%d", i), assert_int_equal(create(&p, s, name, "x"), 1);
+  for (int i = 0; i < 200; i++)
+    snprintf(name, sizeof name, "player%d", i), assert_int_equal(create(&p, s, name, "x"), 1);
   ump_store_close(s);
   damage(p.path, 8192, 4000);
   refused(&p, p.path, "damaged");
@@ -348,7 +350,8 @@ static void test_store_a_full_disk_loses_nothing_that_was_answered_for(void **st
   setrlimit(RLIMIT_FSIZE, &before);
   assert_int_equal(result, UMP_EINVAL);
   assert_true(strlen(p.error) > 20 && made > 10);
-  for (int i = 0; i < made; i++) snprintf(name, sizeof name, "player%d", i), assert_int_equal(login(&p, s, name, "x"), 1);
+  for (int i = 0; i < made; i++)
+    snprintf(name, sizeof name, "player%d", i), assert_int_equal(login(&p, s, name, "x"), 1);
   assert_int_equal(create(&p, s, "later", "x"), 1); /* there is room again */
   ump_store_close(s);
   end(&p);
@@ -381,7 +384,8 @@ static void test_store_a_crash_keeps_every_account_that_was_answered_for(void **
     close(pipes[0]);
     struct ump_store *s = open_at(&p, p.path, 0);
     assert_non_null(s);
-    for (int i = 0; i < total; i++) snprintf(name, sizeof name, "player%d", i), assert_int_equal(login(&p, s, name, "x"), 1);
+    for (int i = 0; i < total; i++)
+      snprintf(name, sizeof name, "player%d", i), assert_int_equal(login(&p, s, name, "x"), 1);
     ump_store_close(s);
   }
   assert_true(total > 8 * 5);

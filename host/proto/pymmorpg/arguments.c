@@ -43,7 +43,9 @@ static bool any_list(struct ump_reader *r) {
 
 /* ---- commands ---- */
 
-static bool nothing(struct ump_reader *r, struct request *q) { return (void)r, (void)q, true; }
+static bool nothing(struct ump_reader *r, struct request *q) {
+  return (void)r, (void)q, true;
+}
 
 static bool account(struct ump_reader *r, struct request *q) {
   return word(r, USER_MAX, &q->user) && word(r, PASSWORD_MAX, &q->password);
@@ -59,7 +61,9 @@ static bool attribute(struct ump_reader *r, struct request *q) {
   return text(r, &q->target) && text(r, &attr);
 }
 
-static bool assignment(struct ump_reader *r, struct request *q) { return attribute(r, q) && ump_plain_skip(r); }
+static bool assignment(struct ump_reader *r, struct request *q) {
+  return attribute(r, q) && ump_plain_skip(r);
+}
 
 static bool edit(struct ump_reader *r, struct request *q) {
   struct ump_bytes command;
@@ -74,11 +78,9 @@ static const struct {
   bool outside; /* needs no log-in */
   bool (*check)(struct ump_reader *r, struct request *q);
 } commands[] = {
-    {"ver", VER, 0, true, nothing},        {"upgrade", UPGRADE, 0, true, nothing},
-    {"login", LOGIN, 2, true, account},    {"new", NEW, 2, true, account},
-    {"update", UPDATE, 0, false, nothing}, {"move", MOVE, 1, false, offset},
-    {"get", GET, 2, false, attribute},     {"set", SET, 3, false, assignment},
-    {"edit", EDIT, 1, false, edit},
+    {"ver", VER, 0, true, nothing},    {"upgrade", UPGRADE, 0, true, nothing}, {"login", LOGIN, 2, true, account},
+    {"new", NEW, 2, true, account},    {"update", UPDATE, 0, false, nothing},  {"move", MOVE, 1, false, offset},
+    {"get", GET, 2, false, attribute}, {"set", SET, 3, false, assignment},     {"edit", EDIT, 1, false, edit},
 };
 
 /* ---- a relative set: ["ann", "hp", (-5,)] becomes { "ann", "hp", -5, relative = true } ---- */
@@ -92,8 +94,8 @@ static bool is_relative(struct ump_reader r, struct ump_reader *value) {
 
 enum { HEAD = 5 }; /* bytes of an array's tag and count */
 
-static int relative_set(const struct ump_mem *mem, struct ump_blob **message, struct ump_reader args, struct ump_reader value,
-                        struct ump_bytes *out) {
+static int relative_set(const struct ump_mem *mem, struct ump_blob **message, struct ump_reader args,
+                        struct ump_reader value, struct ump_bytes *out) {
   struct ump_blob *b = ump_blob_new(mem, ump_reader_left(&args) + 64);
   if (!b) return UMP_ENOMEM;
   struct ump_writer w = ump_writer(b->p, b->n);

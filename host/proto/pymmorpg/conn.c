@@ -1,7 +1,9 @@
 /* A connection's life and its timers. */
 #include "proto/pymmorpg/internal.h"
 
-struct conn *ump__pm_conn(struct pymmorpg *p, uint32_t id) { return id < p->conns_cap ? p->conns[id] : NULL; }
+struct conn *ump__pm_conn(struct pymmorpg *p, uint32_t id) {
+  return id < p->conns_cap ? p->conns[id] : NULL;
+}
 
 void ump__pm_touch(struct pymmorpg *p, struct conn *c) {
   if (!ump_list_linked(&c->touched)) ump_list_push(&p->touched, &c->touched);
@@ -20,7 +22,9 @@ void ump__pm_arm(struct pymmorpg *p, struct conn *c, enum timer_kind kind, ump_t
   ump_list_push(&p->timers[kind], &t->link);
 }
 
-void ump__pm_disarm(struct conn *c, enum timer_kind kind) { ump_list_remove(&c->timers[kind].link); }
+void ump__pm_disarm(struct conn *c, enum timer_kind kind) {
+  ump_list_remove(&c->timers[kind].link);
+}
 
 struct conn *ump__pm_due(struct pymmorpg *p, enum timer_kind kind, ump_time now) {
   if (ump_list_empty(&p->timers[kind])) return NULL;

@@ -1,8 +1,8 @@
-/* What the rulebook declares: { pymmorpg = { version = "1.0.3", image = ... } }. Both answers are encoded once, when the rulebook
- * is put in place, and shared by all who ask.
+/* What the rulebook declares: { pymmorpg = { version = "1.0.3", image = ... } }. Both answers are encoded once, when
+ * the rulebook is put in place, and shared by all who ask.
  *
- * The image is plain data that the bindings made of the folder: a list of tuples (name, contents as a string) for files and
- * (name, list of the same) for folders. */
+ * The image is plain data that the bindings made of the folder: a list of tuples (name, contents as a string) for files
+ * and (name, list of the same) for folders. */
 #include "proto/pymmorpg/internal.h"
 
 enum { FOLDERS = 32 }; /* in one another: as deep as the decoder of a client of ours would follow */
@@ -28,8 +28,10 @@ static bool put_folder(struct ump_reader *r, struct ump_writer *w, unsigned dept
     if (!ump_plain_get(r, &pair) || pair.tag != UMP_PLAIN_TUPLE || pair.count != 2) return false;
     if (!ump_plain_get(r, &name) || name.tag != UMP_PLAIN_STRING || !ump_plain_get(r, &contents)) return false;
     ump_pickle_put_text(w, name.s);
-    if (contents.tag == UMP_PLAIN_STRING) ump_pickle_put_bytes(w, contents.s);
-    else if (contents.tag != UMP_PLAIN_ARRAY || depth == FOLDERS || !put_folder(r, w, depth + 1, contents.count)) return false;
+    if (contents.tag == UMP_PLAIN_STRING)
+      ump_pickle_put_bytes(w, contents.s);
+    else if (contents.tag != UMP_PLAIN_ARRAY || depth == FOLDERS || !put_folder(r, w, depth + 1, contents.count))
+      return false;
     ump_pickle_put(w, 0x86);
     if (w->full) return false;
   }
@@ -52,8 +54,9 @@ static struct ump_blob *encode_image(struct pymmorpg *p, struct ump_reader r) {
   struct ump_blob *out = put_folder(&r, &w, 1, list.count) ? blob_of(p->mem, ump_written(&w)) : NULL;
   ump_free(p->mem, to, MESSAGE_MAX);
   if (!out)
-    ump_log_text(p->log, UMP_WARN, "client_image", NULL,
-                 "the client's files do not fit into one message of 1 MiB (bytes over 127 take two): upgrade is answered False");
+    ump_log_text(
+        p->log, UMP_WARN, "client_image", NULL,
+        "the client's files do not fit into one message of 1 MiB (bytes over 127 take two): upgrade is answered False");
   return out;
 }
 

@@ -3,11 +3,21 @@
 #include "proto/pymmorpg/internal.h"
 
 static const char *const COUNTERS[N_COUNTERS] = {
-    [REQUESTS] = "requests", [REFUSED_ARGUMENTS] = "refused_arguments", [REFUSED_OUTSIDE] = "refused_not_logged_in",
-    [LOGINS] = "logins", [LOGINS_FAILED] = "logins_failed", [REPLIES] = "replies", [FLAGS] = "flags",
-    [UNREADABLE] = "unreadable", [TOO_MANY_UNREADABLE] = "closed_too_many_unreadable", [BAD_SIZE] = "bad_size",
-    [TIMED_OUT] = "closed_timed_out", [REPLY_TOO_LARGE] = "reply_too_large", [REFUSED_FULL] = "refused_full",
-    [REFUSED_ADDRESS] = "refused_per_address", [NO_MEMORY] = "no_memory",
+    [REQUESTS] = "requests",
+    [REFUSED_ARGUMENTS] = "refused_arguments",
+    [REFUSED_OUTSIDE] = "refused_not_logged_in",
+    [LOGINS] = "logins",
+    [LOGINS_FAILED] = "logins_failed",
+    [REPLIES] = "replies",
+    [FLAGS] = "flags",
+    [UNREADABLE] = "unreadable",
+    [TOO_MANY_UNREADABLE] = "closed_too_many_unreadable",
+    [BAD_SIZE] = "bad_size",
+    [TIMED_OUT] = "closed_timed_out",
+    [REPLY_TOO_LARGE] = "reply_too_large",
+    [REFUSED_FULL] = "refused_full",
+    [REFUSED_ADDRESS] = "refused_per_address",
+    [NO_MEMORY] = "no_memory",
 };
 
 /* ---- life ---- */
@@ -107,14 +117,17 @@ static int pm_next(void *self, struct ump_event *ev, ump_time now) {
     struct conn *c = UMP_CONTAINER(p->ready.next, struct conn, ready);
     ump_list_remove(&c->ready);
     int got = news(p, c, ev, now);
-    if (c->transport_gone && !c->client) ump__pm_conn_free(p, c);
-    else if (got || (c->gone && c->client)) ump__pm_wake(p, c); /* at the end of the line: others are served in between */
+    if (c->transport_gone && !c->client)
+      ump__pm_conn_free(p, c);
+    else if (got || (c->gone && c->client))
+      ump__pm_wake(p, c); /* at the end of the line: others are served in between */
     if (got) return 1;
   }
   return 0;
 }
 
-static void pm_admit(void *self, uint32_t id, struct ump_client *client, uint64_t serial, struct ump_bytes reason, ump_time now) {
+static void pm_admit(void *self, uint32_t id, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
+                     ump_time now) {
   (void)serial, (void)reason;
   struct pymmorpg *p = self;
   struct conn *c = ump__pm_conn(p, id);
@@ -229,8 +242,10 @@ static void pm_expire(void *self, ump_time now) {
   for (int k = 0; k < T_LATE; k++)
     while ((c = ump__pm_due(p, (enum timer_kind)k, now))) {
       p->counts[TIMED_OUT]++;
-      if (k == T_STUCK) ump__pm_abort(p, c, "it does not read what it is sent", now);
-      else ump__pm_end(p, c, "timed out", now);
+      if (k == T_STUCK)
+        ump__pm_abort(p, c, "it does not read what it is sent", now);
+      else
+        ump__pm_end(p, c, "timed out", now);
     }
 }
 
@@ -241,7 +256,9 @@ static struct ump_counters pm_counters(const void *self) {
   return (struct ump_counters){COUNTERS, p->counts, N_COUNTERS};
 }
 
-static size_t pm_load(const void *self) { return ((const struct pymmorpg *)self)->n_conns; }
+static size_t pm_load(const void *self) {
+  return ((const struct pymmorpg *)self)->n_conns;
+}
 
 const struct ump_proto_ops ump_pymmorpg = {
     .scheme = "pymmorpg",

@@ -51,11 +51,15 @@ void ump__pm_say(struct pymmorpg *p, struct conn *c, uint8_t opcode, ump_time no
   send(p, c, ump_bytes(&opcode, 1), NULL, now);
 }
 
-void ump__pm_say_false(struct pymmorpg *p, struct conn *c, ump_time now) { ump__pm_say(p, c, 0x89, now); }
+void ump__pm_say_false(struct pymmorpg *p, struct conn *c, ump_time now) {
+  ump__pm_say(p, c, 0x89, now);
+}
 
 void ump__pm_say_encoded(struct pymmorpg *p, struct conn *c, struct ump_blob *value, ump_time now) {
-  if (value) send(p, c, ump_bytes(value->p, value->n), value, now);
-  else ump__pm_say_false(p, c, now);
+  if (value)
+    send(p, c, ump_bytes(value->p, value->n), value, now);
+  else
+    ump__pm_say_false(p, c, now);
 }
 
 /* ---- plain data ---- */
@@ -86,7 +90,8 @@ static void mark_positions(uint8_t *p, size_t n) {
     if (!ump_plain_get(&here, &thing)) return;
     for (uint32_t k = 0; thing.tag == UMP_PLAIN_MAP && k < thing.count; k++) {
       if (!ump_plain_get(&here, &key)) return;
-      bool scalar = key.tag < UMP_PLAIN_ARRAY, pos = key.tag == UMP_PLAIN_STRING && ump_bytes_equal(key.s, ump_text("pos"));
+      bool scalar = key.tag < UMP_PLAIN_ARRAY,
+           pos = key.tag == UMP_PLAIN_STRING && ump_bytes_equal(key.s, ump_text("pos"));
       if (!scalar) return; /* bindings write no such keys */
       if (pos ? !mark_pos(&here, p + (here.p - p)) : !ump_plain_skip(&here)) return;
     }
@@ -122,8 +127,10 @@ static void encode_large(struct pymmorpg *p, struct conn *c, struct ump_bytes pl
 
 static void say_plain(struct pymmorpg *p, struct conn *c, struct ump_bytes plain, ump_time now) {
   uint8_t small[SMALL];
-  if (plain.n * EXPANSION + 64 <= sizeof small) encode(p, c, plain, small, sizeof small, now);
-  else encode_large(p, c, plain, now);
+  if (plain.n * EXPANSION + 64 <= sizeof small)
+    encode(p, c, plain, small, sizeof small, now);
+  else
+    encode_large(p, c, plain, now);
 }
 
 void ump__pm_say_plain(struct pymmorpg *p, struct conn *c, struct ump_bytes plain, ump_time now) {

@@ -54,16 +54,26 @@ static int start_login(struct conn *c, const struct request *q, struct ump_event
   c->waiting = true;
   c->trying_n = (uint8_t)q->user.n;
   memcpy(c->trying, q->user.p, q->user.n);
-  *ev = (struct ump_event){.type = UMP_EVENT_LOGIN, .session = c->id, .client = c->client, .user = q->user,
-                           .password = q->password, .create = q->command == NEW};
+  *ev = (struct ump_event){.type = UMP_EVENT_LOGIN,
+                           .session = c->id,
+                           .client = c->client,
+                           .user = q->user,
+                           .password = q->password,
+                           .create = q->command == NEW};
   return 1;
 }
 
 static int judge(struct conn *c, const struct request *q, struct ump_event *ev) {
   bool own = ump_bytes_equal(q->target, ump_bytes(c->user, c->user_n));
   c->command = q->command;
-  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE, .session = c->id, .client = c->client, .has_name = true, .has_data = true,
-                           .name = ump_text(q->name), .data = q->args, .encoding = UMP_PLAIN,
+  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE,
+                           .session = c->id,
+                           .client = c->client,
+                           .has_name = true,
+                           .has_data = true,
+                           .name = ump_text(q->name),
+                           .data = q->args,
+                           .encoding = UMP_PLAIN,
                            .touches_other = q->command == SET && !own};
   return 1;
 }
@@ -71,12 +81,18 @@ static int judge(struct conn *c, const struct request *q, struct ump_event *ev) 
 /* 1: an event; 0: answered, or to be ignored. */
 static int serve(struct pymmorpg *p, struct conn *c, const struct request *q, struct ump_event *ev, ump_time now) {
   p->counts[REQUESTS]++;
-  if (q->command == NO_COMMAND) p->counts[REFUSED_ARGUMENTS]++;
-  else if (!q->outside && !c->logged_in) p->counts[REFUSED_OUTSIDE]++;
-  else if (q->command == VER) return ump__pm_say_encoded(p, c, p->version, now), 0;
-  else if (q->command == UPGRADE) return ump__pm_say_encoded(p, c, p->image, now), 0;
-  else if (q->command == LOGIN || q->command == NEW) return start_login(c, q, ev);
-  else return judge(c, q, ev);
+  if (q->command == NO_COMMAND)
+    p->counts[REFUSED_ARGUMENTS]++;
+  else if (!q->outside && !c->logged_in)
+    p->counts[REFUSED_OUTSIDE]++;
+  else if (q->command == VER)
+    return ump__pm_say_encoded(p, c, p->version, now), 0;
+  else if (q->command == UPGRADE)
+    return ump__pm_say_encoded(p, c, p->image, now), 0;
+  else if (q->command == LOGIN || q->command == NEW)
+    return start_login(c, q, ev);
+  else
+    return judge(c, q, ev);
   ump__pm_say_false(p, c, now);
   return 0;
 }
@@ -87,7 +103,8 @@ static void forget_decoded(struct pymmorpg *p) {
 }
 
 /* The message at the front of `in`, which ends `used` bytes on. 1: an event */
-static int take(struct pymmorpg *p, struct conn *c, struct ump_bytes pickle, size_t used, struct ump_event *ev, ump_time now) {
+static int take(struct pymmorpg *p, struct conn *c, struct ump_bytes pickle, size_t used, struct ump_event *ev,
+                ump_time now) {
   struct ump_pickle_error error = {0};
   struct request q;
   int err = ump_pickle_decode_message(p->mem, pickle, &p->decoded, &error);
@@ -125,8 +142,10 @@ int ump__pm_next(struct pymmorpg *p, struct conn *c, struct ump_event *ev, ump_t
   int got = next(p, c, ev, now);
   if (!got) forget_decoded(p);
   bool begun = !got && !c->gone && !c->waiting && c->out.n < UNSENT_MAX && ump_buffer_bytes(&c->in).n;
-  if (begun) ump__pm_arm(p, c, T_MESSAGE, now); /* it is looked at when bytes have come, and when it may go on */
-  else ump__pm_disarm(c, T_MESSAGE);
+  if (begun)
+    ump__pm_arm(p, c, T_MESSAGE, now); /* it is looked at when bytes have come, and when it may go on */
+  else
+    ump__pm_disarm(c, T_MESSAGE);
   return got;
 }
 
@@ -154,12 +173,15 @@ static bool is_empty_table(struct ump_bytes plain) {
   return ump_plain_get(&r, &v) && v.tag == UMP_PLAIN_MAP && v.count == 0;
 }
 
-void ump__pm_answer(struct pymmorpg *p, struct conn *c, const struct ump_event *ev, const struct ump_answer *a, ump_time now) {
+void ump__pm_answer(struct pymmorpg *p, struct conn *c, const struct ump_event *ev, const struct ump_answer *a,
+                    ump_time now) {
   static const uint8_t no_things[] = {UMP_PLAIN_ARRAY, 0, 0, 0, 0};
   bool yes = a->verdict == UMP_LEGAL;
   if (ev->type == UMP_EVENT_LOGIN) {
-    if (a->late && !yes) ump__pm_arm(p, c, T_LATE, now);
-    else ump__pm_logged_in(p, c, yes, now);
+    if (a->late && !yes)
+      ump__pm_arm(p, c, T_LATE, now);
+    else
+      ump__pm_logged_in(p, c, yes, now);
   } else if (!yes) {
     ump__pm_say_false(p, c, now);
   } else if (c->command == UPDATE && (!a->data.n || is_empty_table(a->data))) {
