@@ -114,6 +114,7 @@ static void handle(struct ump_engine *e, uint32_t listener, struct ump_event *ev
   case UMP_EVENT_LOGOUT:
     if (ev->from) ev->client->addr = *ev->from; /* it moved: rules are told where it is, and log-ins count there */
     ump__client_rename(e, ev->client, NULL);
+    ump__logins_overtake(e, ev->client);
     break;
   case UMP_EVENT_NONE:
     break;

@@ -168,6 +168,8 @@ bool ump__login(struct ump_engine *e, struct ump__listener *l, const struct ump_
                 struct ump_answer *a); /* false: the answer comes later */
 bool ump__login_waits(const struct ump_engine *e, uint64_t key);
 void ump__login_answered(struct ump_engine *e, uint64_t ticket, int answer);
+void ump__logins_overtake(struct ump_engine *e, const struct ump_client *c); /* it logged out: yes means no */
+void ump__logins_forget(struct ump_engine *e, const struct ump_client *c);   /* it goes */
 void ump__logins_deinit(struct ump_engine *e);
 /* ---- session.c: coming and going ---- */
 void ump__connect(struct ump_engine *e, uint32_t listener, const struct ump_event *ev);
