@@ -1,6 +1,11 @@
 /* Small blocks of a VM: strings, tables and userdata, of which an event makes half a dozen and the collector gives back as
  * many. malloc and free take about 280 instructions for each; here it is 20. A block comes from the list of those given back
- * in its size, else from the part of the newest chunk that was never used; chunks go back when the VM is closed. */
+ * in its size, else from the part of the VM's region that was never used. The region is address space, as much as the VM may
+ * have of memory: what was never touched costs nothing, and all of it goes back when the VM is closed.
+ *
+ * What one size has given back stays its own. So a rulebook that goes through the sizes, each time up to the cap, uses the region
+ * up; from then on (or when there is no region) blocks are malloc's, and their address tells which they are. Together that
+ * is never more than twice the cap. */
 #ifndef UMP_BINDINGS_SMALL_H
 #define UMP_BINDINGS_SMALL_H
 
@@ -23,19 +28,20 @@
 enum {
   UMP__SMALL_GRAIN = 16, /* bytes: sizes are rounded up to it, and what malloc aligns to as well */
   UMP__SMALL_MOST = 256, /* bytes; above it are growing lists and long texts, which are malloc's */
-  UMP__SMALL_CHUNK = 64 << 10,
 };
 
+/* Zeroed: without a region. */
 struct ump__small {
-  uint8_t *fresh, *end; /* of the newest chunk, what was never used */
-  void *chunks;         /* each begins with the address of the one before it */
+  uint8_t *region, *fresh, *end;                   /* fresh: from here to the end it was never used */
   void *spare[UMP__SMALL_MOST / UMP__SMALL_GRAIN]; /* given back, by size; each holds the next in its first bytes */
 };
+
+void ump__small_init(struct ump__small *s, size_t n); /* bytes of the region; if there are none, it does without */
+void ump__small_deinit(struct ump__small *s);         /* every block of the region is void afterwards */
 
 /* A block of one size serves the other. */
 static inline bool ump__small_same(size_t n, size_t other) { return (n - 1) / UMP__SMALL_GRAIN == (other - 1) / UMP__SMALL_GRAIN; }
 void *ump__small_take(struct ump__small *s, size_t n); /* n: 1 to UMP__SMALL_MOST. NULL: no memory */
-void ump__small_give(struct ump__small *s, void *p, size_t n);
-void ump__small_deinit(struct ump__small *s); /* every block of it is void afterwards */
+void ump__small_give(struct ump__small *s, void *p, size_t n); /* one taken here, or malloc's */
 
 #endif

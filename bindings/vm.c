@@ -139,6 +139,7 @@ struct ump_vm *ump_vm_new(const struct ump_vm_cfg *cfg, char *error, size_t erro
   struct ump_vm *vm = calloc(1, sizeof *vm);
   if (!vm) goto no_memory;
   if (!configure(vm, cfg)) goto no_memory;
+  if (UMP__SMALL_USED) ump__small_init(&vm->small, vm->memory_max);
   vm->L = lua_newstate(ump__vm_alloc, vm);
   if (!vm->L) goto no_memory;
   memcpy(lua_getextraspace(vm->L), &vm, sizeof vm);

@@ -87,6 +87,42 @@ static void test_vm_ends_a_call_that_wants_too_much(void **state) {
   vm_test_close(&t);
 }
 
+static size_t resident(void) { /* bytes of this process in memory */
+  size_t pages = 0;
+  FILE *f = fopen("/proc/self/statm", "r");
+  if (f && fscanf(f, "%*u %zu", &pages) != 1) pages = 0;
+  if (f) fclose(f);
+  return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Small blocks of one size are not given to another, yet all together never hold more than twice what the cap says. */
+static void test_vm_memory_is_bounded_by_the_cap_whatever_the_sizes(void **state) {
+  (void)state;
+  struct vm_test t;
+  char text[256];
+  enum { CAP = 16 << 20 };
+  vm_test_init(&t);
+  size_t before = resident();
+  t.cfg.memory = CAP, t.cfg.instructions = 100000000;
+  vm_test_open(&t);
+  for (int size = 1; size < 220; size += 15) { /* strings of each size, until no more fit */
+    snprintf(text, sizeof text,
+             "local t, n = {}, 0 pcall(function() while true do n = n + 1 t[n] = ('%%0%dd'):format(n) end end) t = nil",
+             size < 99 ? size : 99);
+    if (size > 99)
+      snprintf(text, sizeof text,
+               "local t, n = {}, 0 local x = ('x'):rep(%d) pcall(function() while true do n = n + 1 t[n] = x .. n end "
+               "end) t = nil",
+               size);
+    vm_test_run(&t, text);
+    assert_int_equal(ump_vm_call(t.vm, collect, NULL), 0);
+  }
+  if (UMP__SMALL_USED) assert_true(t.vm->small.end - t.vm->small.fresh < UMP__SMALL_MOST); /* used up */
+  if (UMP__SMALL_USED && before) assert_in_range(resident(), 0, before + 2 * CAP + (1 << 20));
+  vm_test_gives(&t, "local t = {} for i = 1, 1000 do t[i] = {tostring(i)} end return #t", "1000"); /* and it goes on */
+  vm_test_close(&t);
+}
+
 /* ---- each allocation in turn ---- */
 
 struct failing {
@@ -372,6 +408,7 @@ int main(void) {
       cmocka_unit_test(test_vm_is_made_or_says_why_not),
       cmocka_unit_test(test_vm_counts_every_byte),
       cmocka_unit_test(test_vm_ends_a_call_that_wants_too_much),
+      cmocka_unit_test(test_vm_memory_is_bounded_by_the_cap_whatever_the_sizes),
       cmocka_unit_test(test_vm_survives_each_failing_allocation),
       cmocka_unit_test(test_vm_idle_collection_comes_to_an_end),
       cmocka_unit_test(test_vm_garbage_alone_never_meets_the_cap),
