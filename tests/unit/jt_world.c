@@ -100,17 +100,18 @@ static const struct ump_option *option_named(const char *name) {
 }
 
 bool jt_make(struct jt *w, const struct jt_options *o) {
-  struct ump_option_value v[] = {{.name = "origin"}, {.name = "unmasked"}, {.name = "users"}, {.name = "unsent"}};
+  struct ump_option_value v[] = {{.name = "origin"}, {.name = "unmasked"}, {.name = "users"}, {.name = "unsent"}, {.name = "payload"}};
   v[0].text = o->origin ? ump_text(o->origin) : ump_bytes(NULL, 0);
   v[1].number = o->unmasked;
   v[2].number = o->users ? o->users : strtoull(option_named("users")->fallback, NULL, 10);
   v[3].number = o->unsent ? o->unsent : strtoull(option_named("unsent")->fallback, NULL, 10);
+  v[4].number = o->payload ? o->payload : strtoull(option_named("payload")->fallback, NULL, 10);
   testing_rng_init(&w->rng, 1);
   testing_log_init(&w->log);
   w->now = 1000 * UMP_S;
   w->rules = (struct ump_rulebook){.ops = &rules, .self = w};
   struct ump_engine_cfg cfg = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log};
-  struct ump_proto_cfg proto = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = v, .n_options = 4};
+  struct ump_proto_cfg proto = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = v, .n_options = 5};
   proto.limit = o->limit ? o->limit : 4096;
   proto.per_address = o->per_address ? o->per_address : ump_joint.per_address;
   w->engine = ump_engine_new(&cfg, w->now);

@@ -46,7 +46,7 @@ struct jt {
 struct jt_options {
   const char *origin;
   bool unmasked;
-  uint32_t limit, per_address, users, unsent; /* 0: the default */
+  uint32_t limit, per_address, users, unsent, payload; /* 0: the default */
 };
 
 void jt_init(struct jt *w);

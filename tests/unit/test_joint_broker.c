@@ -448,6 +448,25 @@ static void test_joint_users_of_a_channel_are_limited_by_option(void **state) {
   jt_end(&w);
 }
 
+static void test_joint_data_of_a_frame_is_limited_by_option(void **state) {
+  (void)state;
+  jt_init_with(&w, &(struct jt_options){.payload = 3});
+  jt_open(&w, 1), jt_open(&w, 2), jt_open(&w, 3);
+  jt_hex(&w, 1, "00 00 01 01 61");
+  jt_hex(&w, 2, "00 01 01 01 61");
+  jt_hex(&w, 3, "00 01 01 01 61");
+  jt_forget(&w, 1), jt_forget(&w, 2);
+  jt_hex(&w, 2, "04 00 616161");
+  jt_sent(&w, 1, "05 80 00 616161");
+  jt_hex(&w, 1, "05 80 00 616161  01 01 04 80 616161");
+  jt_sent(&w, 2, "04 00 616161 04 00 616161");
+  jt_hex(&w, 2, "05 00"); /* by its header */
+  jt_closed(&w, 2);
+  jt_hex(&w, 1, "01 01 05 80");
+  jt_closed(&w, 1);
+  jt_end(&w);
+}
+
 static void test_joint_idle_connection_with_a_joint_is_small(void **state) {
   (void)state;
   start(0);
@@ -492,6 +511,7 @@ int main(void) {
       cmocka_unit_test(test_joint_a_later_G_is_a_size),
       cmocka_unit_test(test_joint_23_connections_from_one_address),
       cmocka_unit_test(test_joint_users_of_a_channel_are_limited_by_option),
+      cmocka_unit_test(test_joint_data_of_a_frame_is_limited_by_option),
       cmocka_unit_test(test_joint_idle_connection_with_a_joint_is_small),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

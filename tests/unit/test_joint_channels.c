@@ -378,6 +378,40 @@ static void test_joint_channels_that_remain_keep_their_users(void **state) {
   jt_end(&w);
 }
 
+static void test_joint_a_chunk_over_a_limit_that_was_lowered_kicks(void **state) {
+  (void)state;
+  start("mode=chunk max_chunk=30000");
+  come(1);
+  jt_forget(&w, 1);
+  jt_hex(&w, 1, "04 00 87 13 61"); /* 2568 bytes are to come */
+  declare("lobby", "mode=chunk max_chunk=1000", NULL, NULL);
+  jt_hex(&w, 1, "02 00 61");
+  jt_sent(&w, 1, "00 04 00 02 00 02");
+  jt_trace(&w, "connect 0 lobby", "disconnect 0 a chunk over the channel's limit");
+  jt_end(&w);
+}
+
+static void test_joint_calls_that_wait_are_dropped_when_they_are_written_otherwise(void **state) {
+  (void)state;
+  uint8_t buf[64];
+  struct ump_writer p;
+  start(ARENA);
+  come(1);
+  jt_forget(&w, 1);
+  moved(&p, buf, sizeof buf);
+  assert_int_equal(jt_call(&w, jt_client(&w, 0), "moved", &p), 0);
+  declare("lobby", ARENA, NULL, NULL); /* the same: it goes on waiting */
+  jt_hex(&w, 1, "03 00 00 03");
+  jt_sent(&w, 1, "09 00 06 0300 03 616e6e 04");
+  come(2);
+  jt_forget(&w, 2);
+  assert_int_equal(jt_call(&w, jt_client(&w, 1), "moved", &p), 0);
+  declare("lobby", "mode=rpc 0:step(Int32,Int32) 0:say(String) 7:all(Array<Int>) 3<moved(String)", NULL, NULL);
+  jt_hex(&w, 2, "03 00 00 03");
+  jt_sent(&w, 2, "");
+  jt_end(&w);
+}
+
 static void test_joint_channels_that_speak_otherwise_are_closed(void **state) {
   (void)state;
   start("mode=chunk");
@@ -487,6 +521,8 @@ int main(void) {
       cmocka_unit_test(test_joint_data_mode_sends_bytes_as_they_are),
       cmocka_unit_test(test_joint_a_slow_user_gets_no_more_and_is_closed),
       cmocka_unit_test(test_joint_channels_that_remain_keep_their_users),
+      cmocka_unit_test(test_joint_a_chunk_over_a_limit_that_was_lowered_kicks),
+      cmocka_unit_test(test_joint_calls_that_wait_are_dropped_when_they_are_written_otherwise),
       cmocka_unit_test(test_joint_channels_that_speak_otherwise_are_closed),
       cmocka_unit_test(test_joint_new_objects_are_offered_to_those_who_are_there),
       cmocka_unit_test(test_joint_without_a_rulebook_everybody_is_told),

@@ -186,13 +186,27 @@ static struct channel *named(struct channels *s, struct ump_bytes name) {
   return NULL;
 }
 
-/* The users of a channel that goes on hear of the objects that have come to it. */
+static bool same_procedures(const struct remotes *a, const struct remotes *b) {
+  for (unsigned i = 0; i < a->n; i++)
+    for (unsigned k = 0; k < a->v[i].n; k++) {
+      const struct procedure *p = &a->v[i].procedures[k], *q = ump__joint_procedure(b, a->v[i].id, (uint8_t)k);
+      if (!q || !ump_bytes_equal(p->name, q->name) || !ump_bytes_equal(p->types, q->types)) return false;
+    }
+  return true;
+}
+
+/* The users of a channel that goes on hear of the objects that have come to it. Calls that wait were written as the old
+ * declaration had it. */
 static void take_over(struct joint_proto *l, struct channel *old, struct channel *new) {
   struct joint *j = new->joint = old->joint;
+  bool keep = same_procedures(&old->theirs, &new->theirs);
   old->joint = NULL;
   j->channel = new;
-  for (unsigned i = 0; i < j->cap && new->mode == MODE_RPC; i++)
-    if (j->users[i] && j->users[i]->member->client) ump__joint_announce(l, j->users[i], &old->ours);
+  for (unsigned i = 0; i < j->cap && new->mode == MODE_RPC; i++) {
+    if (!j->users[i] || !j->users[i]->member->client) continue;
+    if (!keep) ump_buffer_deinit(&j->users[i]->member->early);
+    ump__joint_announce(l, j->users[i], &old->ours);
+  }
 }
 
 static void cannot_open(struct joint_proto *l, const struct channel *c, const char *cause, const char *why) {

@@ -162,7 +162,7 @@ struct joint_proto {
   const struct ump_mem *mem;
   const struct ump_log *log;
   uint32_t limit, per_address, max_users;
-  size_t unsent;
+  size_t unsent, payload;
   bool unmasked;
   char *origins;
   ump_time now;

@@ -16,6 +16,8 @@ static const char *const COUNTERS[N_COUNTERS] = {
 static const struct ump_option OPTIONS[] = {
     {.name = "users", .fallback = "256", .kind = UMP_OPTION_NUMBER, .min = 1, .max = USERS_MAX,
      .help = "users of one channel"},
+    {.name = "payload", .fallback = "32766", .kind = UMP_OPTION_NUMBER, .min = 1, .max = DATA_MAX,
+     .help = "bytes of data in a frame; who sends a longer one is closed"},
     {.name = "unsent", .fallback = "1048576", .kind = UMP_OPTION_NUMBER, .min = 32768, .max = 1u << 30,
      .help = "bytes waiting for one connection above which those who send to it are not read; if it has not taken them within "
              "5 s it is closed"},
@@ -43,6 +45,7 @@ static int joint_create(void **self, const struct ump_proto_cfg *cfg, ump_time n
   if (!l) return UMP_ENOMEM;
   l->mem = cfg->mem, l->log = cfg->log, l->limit = cfg->limit, l->per_address = cfg->per_address, l->now = now;
   l->max_users = (uint32_t)number(cfg, "users", USERS_MAX);
+  l->payload = (size_t)number(cfg, "payload", DATA_MAX);
   l->unsent = (size_t)number(cfg, "unsent", 1 << 20);
   l->unmasked = number(cfg, "unmasked", 0) != 0;
   const struct ump_option_value *origin = option(cfg, "origin");

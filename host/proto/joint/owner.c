@@ -135,7 +135,7 @@ static bool take_size(struct joint_proto *l, struct conn *c, struct member *m, u
   m->chunk_n = n;
   l->counts[CHUNKS_PADDED] += padded; /* the library logs it and goes on */
   if (n <= ch->max_chunk) return true;
-  throw_out(l, c, m, "a chunk over the channel's limit");
+  throw_out(l, c, m, "a chunk over the channel's limit"); /* at once, whatever may follow */
   return false;
 }
 
@@ -157,6 +157,10 @@ static int hear_chunks(struct joint_proto *l, struct conn *c, struct member *m, 
   int got = 0;
   while (!got && m->seat && *at < data.n) {
     struct ump_bytes body;
+    if (m->chunk_n > m->seat->joint->channel->max_chunk) { /* begun before a reload that has lowered it */
+      throw_out(l, c, m, "a chunk over the channel's limit");
+      break;
+    }
     if (m->chunk_n == 0) {
       if (m->n_head == 0 && !within_rate(l, c, m)) return 0;
       if (!take_size(l, c, m, data.p[(*at)++])) return 0;

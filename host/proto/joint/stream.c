@@ -207,6 +207,7 @@ static int data(struct joint_proto *l, struct conn *c, struct ump_bytes in, stru
   struct frame f;
   int held = 0;
   if (!read_header(c, in, &f)) return NEED_MORE;
+  if (f.n > l->payload + 1 + f.has_user) return BAD; /* by its header: what is refused is not gathered first */
   if (!c->fixed) fix_target(l, c, &f);
   if (in.n < f.head + f.n) return NEED_MORE;
   if (!f.own) {
@@ -241,7 +242,7 @@ static int step(struct joint_proto *l, struct conn *c, struct ump_bytes in, stru
 
 static void refuse(struct joint_proto *l, struct conn *c) {
   l->counts[BAD_COMMAND]++;
-  ump_log_text(l->log, UMP_INFO, "bad_command", &c->addr, "a command that the joint protocol does not have; the connection is closed");
+  ump_log_text(l->log, UMP_INFO, "bad_command", &c->addr, "a command that the joint protocol does not have, or a frame over the limit; the connection is closed");
   ump__joint_end(l, c, 1008);
 }
 
