@@ -13,7 +13,7 @@ struct ump_loop {
   uv_timer_t settle;    /* the end of ump_loop_settle */
   uv_prepare_t prepare; /* before waiting: arms the timer */
   uv_check_t check;     /* after reading: expires and sends */
-  struct ump_list ports;
+  struct ump_list ports, tcp;
   ump_time now;
   ump_time armed; /* what the timer is set for; UMP_NEVER: stopped */
   bool stale, settling;
@@ -37,6 +37,9 @@ ump_time ump_loop_now(struct ump_loop *l) {
 
 void ump_loop_stale(struct ump_loop *l) {
   l->stale = true;
+}
+struct ump_list *ump_loop_tcp(struct ump_loop *l) {
+  return &l->tcp;
 }
 struct uv_loop_s *ump_loop_uv(struct ump_loop *l) {
   return &l->uv;
@@ -133,7 +136,7 @@ struct ump_loop *ump_loop_new(const struct ump_loop_cfg *cfg) {
   struct ump_loop *l = ump_zalloc(cfg->mem, sizeof *l);
   if (!l) return NULL;
   l->cfg = *cfg;
-  ump_list_init(&l->ports);
+  ump_list_init(&l->ports), ump_list_init(&l->tcp);
   l->stale = true;
   l->armed = UMP_NEVER;
   if (uv_loop_init(&l->uv) != 0) {

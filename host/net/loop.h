@@ -55,6 +55,7 @@ struct ump_port {
 void ump_loop_add(struct ump_loop *l, struct ump_port *p);
 void ump_loop_remove(struct ump_loop *l, struct ump_port *p);
 void ump_loop_stale(struct ump_loop *l); /* the next ump_loop_now reads the clock again */
+struct ump_list *ump_loop_tcp(struct ump_loop *l); /* the ports of tcp.c, which share the descriptors there are */
 struct uv_loop_s *ump_loop_uv(struct ump_loop *l);
 struct ump_engine *ump_loop_engine(struct ump_loop *l);
 const struct ump_mem *ump_loop_mem(struct ump_loop *l);

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,8 +16,12 @@ enum {
   REST = 16 * 1024, /* bytes copied for a connection whose peer reads slowly */
   SLICES = 32,      /* pieces of output a writev */
   KEEP_FDS = 64,    /* descriptors kept for everything but connections: reloads, control socket, logs (hardening T14) */
-  KEEPALIVE_S =
-      60, /* so that a peer that vanished is noticed within some minutes even by protocols without heartbeat */
+  /* A peer that vanished without a word is noticed after 2 minutes, by protocols without heartbeat, too: asked after 60 s of
+   * silence and each 15 s from then on; or 2 minutes after something was sent that nobody confirms or has room for. */
+  KEEPALIVE_S = 60,
+  PROBE_S = 15,
+  PROBES = 4,
+  UNCONFIRMED_MS = 120 * 1000,
   LINGER_MS = 2000, /* for the peer to read our last words: closing with unread input would take them back (RST) */
   BACKLOG = 511,
 };
@@ -47,7 +53,9 @@ struct ump_tcp {
   struct ump_list lingering; /* in order of time */
   struct conn **conns;       /* by number; NULL: free */
   uint32_t cap, first_free;  /* no number below first_free is free */
-  uint32_t max;
+  uint32_t max;              /* connections of this port */
+  uint32_t descriptors;      /* connections of all ports of the loop */
+  struct ump_list siblings;  /* those ports */
   unsigned handles; /* of this port and its connections whose close callback is still to come */
   unsigned n_blocked;
   struct ump_tcp_stats stats;
@@ -87,7 +95,7 @@ static void give_number(struct ump_tcp *t, struct conn *c) {
 
 /* ---- the end of a connection ---- */
 
-static void accept_one(struct ump_tcp *t);
+static void accept_waiting(struct ump_tcp *t);
 
 static void handle_gone(struct ump_tcp *t) {
   if (--t->handles > 0) return;
@@ -102,10 +110,7 @@ static void on_conn_closed(uv_handle_t *h) {
   ump_list_remove(&c->link);
   ump_free(mem_of(t), c, sizeof *c);
   t->stats.open--;
-  if (t->waiting && !t->closing && !t->deaf) {
-    t->waiting = false;
-    accept_one(t);
-  }
+  accept_waiting(t);
   handle_gone(t);
 }
 
@@ -321,8 +326,6 @@ static void peer_of(const struct conn *c, struct ump_addr *out) {
 static void begin(struct conn *c) {
   struct ump_tcp *t = c->tcp;
   struct ump_addr from;
-  uv_tcp_nodelay(&c->stream, 1); /* answers are small and somebody waits for each of them */
-  uv_tcp_keepalive(&c->stream, 1, KEEPALIVE_S);
   peer_of(c, &from);
   t->stats.accepted++;
   if (from.family == 0 ||
@@ -350,8 +353,16 @@ static struct conn *new_conn(struct ump_tcp *t) {
   return c;
 }
 
+static bool descriptor_left(const struct ump_tcp *t) {
+  const struct ump_list *all = ump_loop_tcp(t->loop);
+  uint32_t open = 0;
+  for (const struct ump_list *at = all->next; at != all; at = at->next)
+    open += UMP_CONTAINER(at, const struct ump_tcp, siblings)->stats.open;
+  return t->stats.open < t->max && open < t->descriptors;
+}
+
 static void accept_one(struct ump_tcp *t) {
-  struct conn *c = t->started && !t->deaf && t->stats.open < t->max ? new_conn(t) : NULL;
+  struct conn *c = t->started && !t->deaf && descriptor_left(t) ? new_conn(t) : NULL;
   if (!c) {
     t->waiting = true; /* libuv does not listen on until this one is accepted, when another has left */
     t->stats.pauses++;
@@ -363,13 +374,25 @@ static void accept_one(struct ump_tcp *t) {
     begin(c);
 }
 
+/* A connection of t has gone: whoever waits for a descriptor may have it, on whichever port. */
+static void accept_waiting(struct ump_tcp *t) {
+  struct ump_list *all = ump_loop_tcp(t->loop), *next;
+  for (struct ump_list *at = all->next; at != all; at = next) {
+    struct ump_tcp *other = UMP_CONTAINER(at, struct ump_tcp, siblings);
+    next = at->next;
+    if (!other->waiting || other->closing || other->deaf || !descriptor_left(other)) continue;
+    other->waiting = false;
+    accept_one(other);
+  }
+}
+
 static void on_connection(uv_stream_t *s, int status) {
   struct ump_tcp *t = s->data;
   if (status == 0) {
     accept_one(t);
     return;
   }
-  /* Out of descriptors all the same: libuv has closed the connection at once with the one that it keeps for this. */
+  /* Not for want of descriptors: then libuv accepts and closes at once, with the one that it keeps for this, and says nothing. */
   t->stats.refused++;
   ump_log_text(ump_loop_log(t->loop), UMP_WARN, "accept", NULL, uv_strerror(status));
 }
@@ -383,6 +406,7 @@ static void on_port_closed(uv_handle_t *h) {
 void ump_tcp_close(struct ump_tcp *t) {
   if (!t) return;
   ump_loop_remove(t->loop, &t->port);
+  ump_list_remove(&t->siblings);
   t->closing = true;
   for (uint32_t i = 0; i < t->cap; i++)
     if (t->conns[i]) close_conn(t->conns[i]);
@@ -408,11 +432,28 @@ static uint32_t connections_allowed(void) {
                                    : KEEP_FDS;
 }
 
+/* What connections take over from the socket that accepts them, so that it costs no calls for each. */
+static void set_up(uv_tcp_t *server) {
+  const struct {
+    int level, name, value;
+  } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1}, /* answers are small and somebody waits for each of them */
+                 {SOL_SOCKET, SO_KEEPALIVE, 1},
+                 {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S},
+                 {IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S},
+                 {IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+                 {IPPROTO_TCP, TCP_USER_TIMEOUT, UNCONFIRMED_MS}};
+  int fd = -1;
+  uv_fileno((uv_handle_t *)server, &fd);
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
 static int bind_and_listen(struct ump_tcp *t, const struct ump_addr *addr, struct ump_addr *bound) {
   union ump_sockaddr sa;
   int len = sizeof sa;
   if (ump_addr_to_sockaddr(addr, addr->family == 6 ? AF_INET6 : AF_INET, &sa) == 0) return -EINVAL;
   int err = uv_tcp_bind(&t->server, &sa.any, 0);
+  if (err == 0) set_up(&t->server);
   if (err == 0) err = uv_listen((uv_stream_t *)&t->server, BACKLOG, on_connection);
   if (err == 0) err = uv_tcp_getsockname(&t->server, &sa.any, &len);
   if (err == 0) ump_addr_from_sockaddr(bound, &sa);
@@ -426,13 +467,15 @@ int ump_tcp_open(struct ump_loop *l, const struct ump_addr *addr, uint32_t max_c
   if (!t) return -ENOMEM;
   t->loop = l;
   t->port = (struct ump_port){.flush = flush, .deafen = deafen, .close = close_port};
-  t->max = max_connections ? max_connections : connections_allowed();
+  t->descriptors = connections_allowed();
+  t->max = max_connections ? max_connections : t->descriptors;
   ump_list_init(&t->lingering);
   uv_tcp_init(ump_loop_uv(l), &t->server);
   uv_timer_init(ump_loop_uv(l), &t->linger);
   t->server.data = t->linger.data = t;
   t->handles = 2;
   ump_loop_add(l, &t->port);
+  ump_list_push(ump_loop_tcp(l), &t->siblings);
   int err = bind_and_listen(t, addr, bound);
   if (err != 0)
     ump_tcp_close(t);

@@ -1,9 +1,13 @@
 /* The TCP driver over real loopback sockets, with a protocol of lines (wire_echo.h). */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -258,6 +262,135 @@ static void test_tcp_at_its_limit_lets_new_ones_wait_and_serves_them_later(void 
   end(&w);
 }
 
+/* Every descriptor of this process is looked at: the driver's end of the client's connection is one of them. */
+static int servers_end(int fd) {
+  struct sockaddr_in mine, peer;
+  socklen_t len = sizeof mine;
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&mine, &len), 0);
+  for (int other = 0; other < 1024; other++) {
+    len = sizeof peer;
+    if (getpeername(other, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET && peer.sin_port == mine.sin_port)
+      return other;
+  }
+  return -1;
+}
+
+static int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t len = sizeof value;
+  assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+  return value;
+}
+
+static void test_tcp_connections_answer_at_once_and_notice_who_vanished(void **state) {
+  struct world w;
+  (void)state;
+  begin(&w, 0);
+  int fd = client(&w);
+  UNTIL(&w, wire_echo_facts()->opened == 1);
+  int end_ = servers_end(fd);
+  assert_true(end_ >= 0);
+  assert_int_equal(option(end_, IPPROTO_TCP, TCP_NODELAY), 1);
+  assert_int_equal(option(end_, SOL_SOCKET, SO_KEEPALIVE), 1);
+  assert_int_equal(option(end_, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+  assert_int_equal(option(end_, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+  assert_int_equal(option(end_, IPPROTO_TCP, TCP_KEEPCNT), 4);
+  assert_int_equal(option(end_, IPPROTO_TCP, TCP_USER_TIMEOUT), 120000);
+  close(fd);
+  UNTIL(&w, ump_tcp_stats(w.tcp)->open == 0);
+  end(&w);
+}
+
+/* Two ports, one supply of descriptors: 64 of them stay for everything else, and whoever waits comes in when one is free. */
+static void test_tcp_ports_share_the_descriptors_there_are(void **state) {
+  enum { LIMIT = 134 }; /* 70 connections, for both ends are in this process: */
+  struct world w;
+  struct rlimit was, less;
+  struct ump_tcp *second;
+  struct ump_addr where = {.family = 4, .ip = {127, 0, 0, 1}}, first_bound;
+  struct ump_proto_cfg pc = {.limit = 10};
+  uint32_t index;
+  int fds[90];
+  (void)state;
+  getrlimit(RLIMIT_NOFILE, &was);
+  less = was;
+  less.rlim_cur = LIMIT;
+  setrlimit(RLIMIT_NOFILE, &less); /* the ports ask for it when they are opened */
+  begin(&w, 0);
+  pc.mem = &w.mem.mem, pc.rng = &w.rng.rng, pc.log = &w.log.log;
+  first_bound = w.bound;
+  assert_int_equal(ump_tcp_open(w.loop, &where, 0, &second, &w.bound), 0);
+  setrlimit(RLIMIT_NOFILE, &was);
+  assert_int_equal(ump_engine_listen(w.engine, &wire_echo_stream, &pc, 10, &index, ump_monotonic()), 0);
+  assert_int_equal(ump_tcp_start(second, index), 0);
+  struct ump_addr bound[2] = {first_bound, w.bound};
+  for (int i = 0; i < 90; i++) w.bound = bound[i % 2], fds[i] = client(&w);
+  for (int i = 0; i < 5; i++) turn(&w);
+  assert_int_equal(ump_tcp_stats(w.tcp)->open + ump_tcp_stats(second)->open, LIMIT - 64);
+  for (int i = 0; i < 70; i += 2) close(fds[i]); /* all of the first port's that are in */
+  UNTIL(&w, ump_tcp_stats(w.tcp)->accepted + ump_tcp_stats(second)->accepted == 90);
+  for (int i = 0; i < 90; i++)
+    if (i >= 70 || i % 2) close(fds[i]);
+  UNTIL(&w, ump_tcp_stats(w.tcp)->open == 0 && ump_tcp_stats(second)->open == 0);
+  end(&w);
+}
+
+static void on_waited(uv_timer_t *timer) {
+  uv_close((uv_handle_t *)timer, NULL);
+  uv_stop(timer->loop);
+}
+
+static void wait_in_loop(struct world *w, unsigned ms) {
+  uv_timer_t timer;
+  uv_timer_init(ump_loop_uv(w->loop), &timer);
+  uv_update_time(ump_loop_uv(w->loop));
+  uv_timer_start(&timer, on_waited, ms, 0);
+  uv_run(ump_loop_uv(w->loop), UV_RUN_DEFAULT);
+  turn(w); /* and the timer is closed */
+}
+
+static ump_time cpu_time(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
+}
+
+/* When descriptors run out all the same (somebody else took them), newcomers are turned away: no spinning, no harm to others. */
+static void test_tcp_out_of_descriptors_turns_newcomers_away_and_does_not_spin(void **state) {
+  struct world w;
+  struct rlimit was, none;
+  char buf[8];
+  int fds[8];
+  (void)state;
+  begin(&w, 100);
+  int there = client(&w);
+  for (int i = 0; i < 8; i++) fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+  getrlimit(RLIMIT_NOFILE, &was);
+  none = was;
+  none.rlim_cur = (rlim_t)fds[7] + 1; /* no descriptor beyond these */
+  setrlimit(RLIMIT_NOFILE, &none);
+  union ump_sockaddr sa;
+  socklen_t len = ump_addr_to_sockaddr(&w.bound, AF_INET, &sa);
+  for (int i = 0; i < 8; i++) assert_int_equal(connect(fds[i], &sa.any, len), 0);
+  ump_time cpu = cpu_time();
+  for (int i = 0; i < 50; i++) turn(&w);
+  assert_int_equal(ump_tcp_stats(w.tcp)->accepted, 1);
+  assert_true(w.log.n <= 8); /* not a line for each turn */
+  for (int i = 0; i < 8; i++) assert_int_equal(hear(&w, fds[i], buf, 1), 0); /* their connections have ended */
+  wait_in_loop(&w, 200); /* for there is nothing to do */
+  assert_true(cpu_time() - cpu < 100 * UMP_MS);
+  say(&w, there, "on\n");
+  assert_int_equal(hear(&w, there, buf, 3), 3);
+  setrlimit(RLIMIT_NOFILE, &was);
+  int later = client(&w);
+  say(&w, later, "me\n");
+  assert_int_equal(hear(&w, later, buf, 3), 3);
+  for (int i = 0; i < 8; i++) close(fds[i]);
+  close(there), close(later);
+  UNTIL(&w, ump_tcp_stats(w.tcp)->open == 0);
+  end(&w);
+}
+
 static void test_tcp_numbers_are_used_again(void **state) {
   struct world w;
   (void)state;
@@ -315,6 +448,9 @@ int main(void) {
       cmocka_unit_test(test_tcp_half_closed_peer_still_gets_its_answer),
       cmocka_unit_test(test_tcp_refused_by_the_protocol_is_closed),
       cmocka_unit_test(test_tcp_at_its_limit_lets_new_ones_wait_and_serves_them_later),
+      cmocka_unit_test(test_tcp_connections_answer_at_once_and_notice_who_vanished),
+      cmocka_unit_test(test_tcp_ports_share_the_descriptors_there_are),
+      cmocka_unit_test(test_tcp_out_of_descriptors_turns_newcomers_away_and_does_not_spin),
       cmocka_unit_test(test_tcp_numbers_are_used_again),
       cmocka_unit_test(test_tcp_port_in_use_is_an_error),
       cmocka_unit_test(test_tcp_survives_every_failing_allocation),
