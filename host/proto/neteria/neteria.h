@@ -6,8 +6,15 @@
  *
  * Who may be sent what: an address that has not echoed an id of ours gets at most three bytes for each byte that came from it.
  *
+ * Three kinds of LEGAL go out that answer no event. The original client confirms each by OK EVENT with its euuid and changes
+ * nothing, and so must any other, or it is gone 60 s after it registered:
+ *   a probe under a UUID         is a proven client still there; whose is the session that two addresses claim?
+ *   a brief probe (47 bytes)     has the address that registered a client? It comes before the first notify
+ *   a challenge (52 bytes)       to newcomers when there is no place, and to further claims; nothing is kept for it
+ *
  * Notes for the driver: slices in an event borrow from the datagram that was given to recv, so pull the events while it is
- * there. flush needs a writer with room for 10240 bytes. deadline() is the time of the last call while something is ready to be flushed. */
+ * there. flush needs a writer with room for 10240 bytes. deadline() is the time of the last call while something is ready to be
+ * flushed. */
 #ifndef UMP_PROTO_NETERIA_NETERIA_H
 #define UMP_PROTO_NETERIA_NETERIA_H
 
