@@ -1,16 +1,17 @@
-/* tag.channels = { lobby = { mode = "chunk", max_chunk = 32768, max_users = 256 }, arena = { mode = "rpc", remotes = ... } }: the
- * channels that a rulebook owns where the joint protocol is spoken (host/proto/joint). Everything is looked at here, so that a
- * wrong declaration refuses the load with file:line; the protocol gets the table as it stands. */
+/* tag.channels = { lobby = { mode = "chunk", max_chunk = 32768, max_users = 256 }, arena = { mode = "rpc", remotes =
+ * ... } }: the channels that a rulebook owns where the joint protocol is spoken (host/proto/joint). Everything is
+ * looked at here, so that a wrong declaration refuses the load with file:line; the protocol gets the table as it
+ * stands. */
 #include <lauxlib.h>
 
 #include "bindings/fields.h"
 #include "codec/joint.h"
 
 enum {
-  NAME_MAX_BYTES = 255,        /* of a channel: the wire's length is a byte */
-  PROCEDURE_NAME_MAX = 256,    /* as any event's name */
+  NAME_MAX_BYTES = 255,     /* of a channel: the wire's length is a byte */
+  PROCEDURE_NAME_MAX = 256, /* as any event's name */
   PARAMETERS_MAX = 64,
-  CHUNK_MAX = 4 << 20,         /* three bytes of size; the library's own next step would be 512 MiB */
+  CHUNK_MAX = 4 << 20, /* three bytes of size; the library's own next step would be 512 MiB */
   DECLARED_VALUES = 1 << 18,
 };
 
@@ -25,7 +26,8 @@ struct channel {
   int table, procedures; /* stack: what is declared; what is noted of it for host.notify */
 };
 
-/* ---- where something is set: the field of that name last set before the channel's own is, as a constructor's are ---- */
+/* ---- where something is set: the field of that name last set before the channel's own is, as a constructor's are ----
+ */
 
 struct looking {
   const char *outer, *inner;
@@ -35,8 +37,10 @@ struct looking {
 static void look(void *ctx, const struct ump_scan_name *n) {
   struct looking *l = ctx;
   if (n->kind != UMP_SCAN_FIELD || l->found) return;
-  if (strcmp(n->name, l->outer) == 0) l->found = l->last ? l->last : n->line;
-  else if (l->inner && strcmp(n->name, l->inner) == 0) l->last = n->line;
+  if (strcmp(n->name, l->outer) == 0)
+    l->found = l->last ? l->last : n->line;
+  else if (l->inner && strcmp(n->name, l->inner) == 0)
+    l->last = n->line;
 }
 
 static int line_of(struct ump_fields *f, const char *channel, const char *field) {
@@ -51,10 +55,13 @@ static int line_of(struct ump_fields *f, const char *channel, const char *field)
 
 static const char *shown(lua_State *L) { /* the value on top, in a message */
   switch (lua_type(L, -1)) {
-  case LUA_TSTRING: return lua_pushfstring(L, "\"%s\"", lua_tostring(L, -1));
+  case LUA_TSTRING:
+    return lua_pushfstring(L, "\"%s\"", lua_tostring(L, -1));
   case LUA_TNUMBER:
-  case LUA_TBOOLEAN: return luaL_tolstring(L, -1, NULL);
-  default: return lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+  case LUA_TBOOLEAN:
+    return luaL_tolstring(L, -1, NULL);
+  default:
+    return lua_pushfstring(L, "a %s", luaL_typename(L, -1));
   }
 }
 
@@ -82,7 +89,8 @@ static void check_rate(struct channel *c) {
   lua_State *L = c->f->L;
   lua_Number hz = lua_tonumber(L, -1);
   if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TNUMBER && hz > 0 && hz <= 1e6)) return;
-  WRONG(c, "max_rate", "channels.%s.max_rate must be a number of events a second of one user, over 0 and up to 1000000, got %s",
+  WRONG(c, "max_rate",
+        "channels.%s.max_rate must be a number of events a second of one user, over 0 and up to 1000000, got %s",
         c->name, shown(L));
 }
 
@@ -95,20 +103,26 @@ static void check_procedure(struct channel *c, const char *field, int id, int nu
   uint8_t types[PARAMETERS_MAX * UMP_JOINT_TYPE_MAX];
   struct ump_writer w = ump_writer(types, sizeof types);
   lua_Unsigned n = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
-  if (n == 0 || lua_rawgeti(L, list, 1) != LUA_TSTRING || lua_rawlen(L, -1) < 1 || lua_rawlen(L, -1) > PROCEDURE_NAME_MAX ||
-      !ump_utf8_valid(ump_bytes(lua_tostring(L, -1), lua_rawlen(L, -1)))) {
-    WRONG(c, field, "channels.%s.%s[%d][%d] must be a name and types, { \"step\", \"Int32\", \"Int32\" }", c->name, field, id, number);
+  if (n == 0 || lua_rawgeti(L, list, 1) != LUA_TSTRING || lua_rawlen(L, -1) < 1 ||
+      lua_rawlen(L, -1) > PROCEDURE_NAME_MAX || !ump_utf8_valid(ump_bytes(lua_tostring(L, -1), lua_rawlen(L, -1)))) {
+    WRONG(c, field, "channels.%s.%s[%d][%d] must be a name and types, { \"step\", \"Int32\", \"Int32\" }", c->name,
+          field, id, number);
     lua_settop(L, top);
     return;
   }
   const char *name = lua_tostring(L, -1);
-  if (n - 1 > PARAMETERS_MAX) WRONG(c, field, "channels.%s: procedure \"%s\" has more than %d parameters", c->name, name, PARAMETERS_MAX);
+  if (n - 1 > PARAMETERS_MAX)
+    WRONG(c, field, "channels.%s: procedure \"%s\" has more than %d parameters", c->name, name, PARAMETERS_MAX);
   for (lua_Unsigned i = 2; i <= n && i - 2 < PARAMETERS_MAX; i++) {
     size_t size = 0;
-    const char *why = "a type is a string", *type = lua_rawgeti(L, list, (lua_Integer)i) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+    const char *why = "a type is a string",
+               *type = lua_rawgeti(L, list, (lua_Integer)i) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
     if (!type || ump_joint_type_parse(ump_bytes(type, size), &w, &why) != 0)
-      WRONG(c, field, "channels.%s: parameter %d of \"%s\", %s: %s; types are Bool, Byte, UInt16, Int16, Int32, Float, Double, String, "
-            "Bytes, Array<T> and Map<K, V>", c->name, (int)(i - 1), name, shown(L), why);
+      WRONG(c, field,
+            "channels.%s: parameter %d of \"%s\", %s: %s; types are Bool, Byte, UInt16, Int16, Int32, Float, Double, "
+            "String, "
+            "Bytes, Array<T> and Map<K, V>",
+            c->name, (int)(i - 1), name, shown(L), why);
     lua_settop(L, top + 1);
   }
   lua_pushvalue(L, top + 1);
@@ -136,18 +150,24 @@ static void check_remotes(struct channel *c, const char *field, enum mode mode) 
     return;
   }
   if (!lua_istable(L, top)) {
-    WRONG(c, field, "channels.%s.%s must be a table of remote objects, { [0] = { { \"step\", \"Int32\" } } }, got %s", c->name, field, shown(L));
+    WRONG(c, field, "channels.%s.%s must be a table of remote objects, { [0] = { { \"step\", \"Int32\" } } }, got %s",
+          c->name, field, shown(L));
     lua_settop(L, top);
     return;
   }
   lua_newtable(L);
   for (lua_pushnil(L); lua_next(L, top); lua_settop(L, top + 2)) {
-    if (!lua_isinteger(L, top + 2) || lua_tointeger(L, top + 2) < 0 || lua_tointeger(L, top + 2) > 255 || !lua_istable(L, top + 3)) {
-      WRONG(c, field, "channels.%s.%s holds lists of procedures under numbers from 0 to 255, [0] = { { \"step\", \"Int32\" } }", c->name, field);
+    if (!lua_isinteger(L, top + 2) || lua_tointeger(L, top + 2) < 0 || lua_tointeger(L, top + 2) > 255 ||
+        !lua_istable(L, top + 3)) {
+      WRONG(c, field,
+            "channels.%s.%s holds lists of procedures under numbers from 0 to 255, [0] = { { \"step\", \"Int32\" } }",
+            c->name, field);
       continue;
     }
     lua_Unsigned n = lua_rawlen(L, top + 3);
-    if (n > 256) WRONG(c, field, "channels.%s.%s[%d] has more than 256 procedures", c->name, field, (int)lua_tointeger(L, top + 2));
+    if (n > 256)
+      WRONG(c, field, "channels.%s.%s[%d] has more than 256 procedures", c->name, field,
+            (int)lua_tointeger(L, top + 2));
     for (lua_Unsigned i = 1; i <= n && i <= 256; i++) {
       lua_rawgeti(L, top + 3, (lua_Integer)i);
       check_procedure(c, field, (int)lua_tointeger(L, top + 2), (int)i, top + 1, noted);
@@ -167,9 +187,13 @@ static void check_field_names(struct channel *c) {
     for (int i = 0; name && i < N_FIELDS; i++) known |= strcmp(name, field_names[i]) == 0;
     if (known) continue;
     if (name) near = ump__nearest(name, field_names, N_FIELDS);
-    if (near) WRONG(c, name, "unknown field 'channels.%s.%s': did you mean '%s'?", c->name, name, near);
-    else WRONG(c, name, "unknown field 'channels.%s.%s': there are mode, max_chunk, max_users, max_rate, remotes and client_remotes",
-               c->name, name ? name : luaL_typename(L, -2));
+    if (near)
+      WRONG(c, name, "unknown field 'channels.%s.%s': did you mean '%s'?", c->name, name, near);
+    else
+      WRONG(
+          c, name,
+          "unknown field 'channels.%s.%s': there are mode, max_chunk, max_users, max_rate, remotes and client_remotes",
+          c->name, name ? name : luaL_typename(L, -2));
   }
 }
 
@@ -186,7 +210,8 @@ static void check_channel(struct ump_fields *f, int notes) {
   size_t n = 0;
   const char *name = lua_type(L, top - 1) == LUA_TSTRING ? lua_tolstring(L, top - 1, &n) : NULL;
   if (!name || n < 1 || n > NAME_MAX_BYTES || strlen(name) != n) {
-    ump__found(f->findings, f->shown, ump__fields_line(f, "channels"), "channels: a channel's name is a text of 1 to 255 bytes, got %s",
+    ump__found(f->findings, f->shown, ump__fields_line(f, "channels"),
+               "channels: a channel's name is a text of 1 to 255 bytes, got %s",
                name ? lua_pushfstring(L, "%d bytes", (int)n) : luaL_typename(L, top - 1));
     lua_settop(L, top);
     return;
@@ -244,23 +269,30 @@ uint32_t ump__declare_channels(struct ump_fields *f, struct ump_buf *config) {
 /* ---- what a rulebook tells a client in a channel ---- */
 
 static int wrong_bytes(lua_State *L, const char *function, const char *channel, const char *mode) {
-  return luaL_error(L, "%s: channel '%s' has mode = \"%s\": its users are sent a string, without a name or with the name \"%s\"", function,
-                    channel, mode, mode);
+  return luaL_error(
+      L, "%s: channel '%s' has mode = \"%s\": its users are sent a string, without a name or with the name \"%s\"",
+      function, channel, mode, mode);
 }
 
-static void check_bytes(lua_State *L, const struct ump_notice *n, const char *function, const char *channel, const char *mode, size_t max) {
+static void check_bytes(lua_State *L, const struct ump_notice *n, const char *function, const char *channel,
+                        const char *mode, size_t max) {
   struct ump_reader r = ump_reader(n->data);
   struct ump_plain v;
   if (n->has_name && !ump_bytes_equal(n->name, ump_text(mode))) wrong_bytes(L, function, channel, mode);
   if (!n->has_data || !ump_plain_get(&r, &v) || v.tag != UMP_PLAIN_STRING) wrong_bytes(L, function, channel, mode);
   if (v.s.n < 1 || v.s.n > max)
-    luaL_error(L, "%s: a chunk for channel '%s' has 1 to %d bytes (max_chunk), not %d", function, channel, (int)max, (int)v.s.n);
+    luaL_error(L, "%s: a chunk for channel '%s' has 1 to %d bytes (max_chunk), not %d", function, channel, (int)max,
+               (int)v.s.n);
 }
 
-/* Encodes the call to see whether it can be; the protocol does it again for all who hear it at once. notes: stack index. */
-static void check_call(lua_State *L, const struct ump_notice *n, const char *function, const char *channel, int notes, size_t max) {
+/* Encodes the call to see whether it can be; the protocol does it again for all who hear it at once. notes: stack
+ * index. */
+static void check_call(lua_State *L, const struct ump_notice *n, const char *function, const char *channel, int notes,
+                       size_t max) {
   struct ump_joint_fault fault;
-  if (!n->has_name) luaL_error(L, "%s: channel '%s' has mode = \"rpc\": the name of a procedure of its client_remotes is needed", function, channel);
+  if (!n->has_name)
+    luaL_error(L, "%s: channel '%s' has mode = \"rpc\": the name of a procedure of its client_remotes is needed",
+               function, channel);
   const char *name = lua_pushlstring(L, (const char *)n->name.p, n->name.n);
   if (lua_getfield(L, notes, name) != LUA_TSTRING)
     luaL_error(L, "%s: channel '%s' has no procedure '%s' among its client_remotes", function, channel, name);
@@ -269,12 +301,15 @@ static void check_call(lua_State *L, const struct ump_notice *n, const char *fun
   struct ump_writer w = ump_writer(lua_newuserdatauv(L, cap, 0), cap);
   int err = ump_joint_call_write(ump_bytes(types, n_types), n->data, &w, &fault);
   if (err == UMP_ETOOBIG || w.n + 2 > max)
-    luaL_error(L, "%s: the call of '%s' is longer than the %d bytes of max_chunk of channel '%s'", function, name, (int)max, channel);
-  if (err && fault.parameter) luaL_error(L, "%s: parameter %d of '%s' %s", function, (int)fault.parameter, name, fault.why);
+    luaL_error(L, "%s: the call of '%s' is longer than the %d bytes of max_chunk of channel '%s'", function, name,
+               (int)max, channel);
+  if (err && fault.parameter)
+    luaL_error(L, "%s: parameter %d of '%s' %s", function, (int)fault.parameter, name, fault.why);
   if (err) luaL_error(L, "%s: calling '%s': %s", function, name, fault.why);
 }
 
-void ump__channel_check(lua_State *L, const struct ump_book *b, const struct ump_client *c, const struct ump_notice *n, const char *function) {
+void ump__channel_check(lua_State *L, const struct ump_book *b, const struct ump_client *c, const struct ump_notice *n,
+                        const char *function) {
   int top = lua_gettop(L);
   if (!c->channel || b->channels == LUA_NOREF) return;
   luaL_checkstack(L, 10, NULL);
@@ -284,8 +319,10 @@ void ump__channel_check(lua_State *L, const struct ump_book *b, const struct ump
     lua_rawgeti(L, -2, 2);
     size_t max = (size_t)lua_tointeger(L, -2);
     const char *mode = lua_tostring(L, -1);
-    if (strcmp(mode, "rpc") == 0) check_call(L, n, function, c->channel, top + 2, max);
-    else check_bytes(L, n, function, c->channel, mode, max);
+    if (strcmp(mode, "rpc") == 0)
+      check_call(L, n, function, c->channel, top + 2, max);
+    else
+      check_bytes(L, n, function, c->channel, mode, max);
   }
   lua_settop(L, top);
 }

@@ -72,15 +72,33 @@ static void read_value(struct reading *c, struct ump_bytes *types) {
   uint32_t count;
   *types = ump_bytes(types->p + 1, types->n - 1);
   switch (t) {
-  case UMP_JOINT_BOOL: ump_plain_put_tag(c->out, ump_read_u8(&c->in) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE); break;
-  case UMP_JOINT_BYTE: ump_plain_put_int(c->out, ump_read_u8(&c->in)); break;
-  case UMP_JOINT_UINT16: ump_plain_put_int(c->out, ump_read_u16le(&c->in)); break;
-  case UMP_JOINT_INT16: ump_plain_put_int(c->out, (int16_t)ump_read_u16le(&c->in)); break;
-  case UMP_JOINT_INT32: ump_plain_put_int(c->out, (int32_t)ump_read_u32le(&c->in)); break;
-  case UMP_JOINT_FLOAT: ump_plain_put_float(c->out, read_float(&c->in)); break;
-  case UMP_JOINT_DOUBLE: ump_plain_put_float(c->out, read_double(&c->in)); break;
-  case UMP_JOINT_STRING: read_text(c, true); break;
-  case UMP_JOINT_BYTES: read_text(c, false); break;
+  case UMP_JOINT_BOOL:
+    ump_plain_put_tag(c->out, ump_read_u8(&c->in) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE);
+    break;
+  case UMP_JOINT_BYTE:
+    ump_plain_put_int(c->out, ump_read_u8(&c->in));
+    break;
+  case UMP_JOINT_UINT16:
+    ump_plain_put_int(c->out, ump_read_u16le(&c->in));
+    break;
+  case UMP_JOINT_INT16:
+    ump_plain_put_int(c->out, (int16_t)ump_read_u16le(&c->in));
+    break;
+  case UMP_JOINT_INT32:
+    ump_plain_put_int(c->out, (int32_t)ump_read_u32le(&c->in));
+    break;
+  case UMP_JOINT_FLOAT:
+    ump_plain_put_float(c->out, read_float(&c->in));
+    break;
+  case UMP_JOINT_DOUBLE:
+    ump_plain_put_float(c->out, read_double(&c->in));
+    break;
+  case UMP_JOINT_STRING:
+    read_text(c, true);
+    break;
+  case UMP_JOINT_BYTES:
+    read_text(c, false);
+    break;
   case UMP_JOINT_ARRAY:
     ump_plain_put_array(c->out, count = read_count(&c->in));
     read_elements(c, types, count, 1);
@@ -89,7 +107,8 @@ static void read_value(struct reading *c, struct ump_bytes *types) {
     ump_plain_put_map(c->out, count = read_count(&c->in));
     read_elements(c, types, count, 2);
     break;
-  default: c->in.bad = true;
+  default:
+    c->in.bad = true;
   }
 }
 
@@ -132,7 +151,8 @@ static void write_size(struct writing *c, size_t n) {
 static int64_t whole(struct writing *c, const struct ump_plain *v, int64_t min, int64_t max, const char *why) {
   int64_t i = v->i;
   bool ok = v->tag == UMP_PLAIN_INT;
-  if (v->tag == UMP_PLAIN_FLOAT && v->f >= (double)min && v->f <= (double)max) i = (int64_t)v->f, ok = (double)i == v->f;
+  if (v->tag == UMP_PLAIN_FLOAT && v->f >= (double)min && v->f <= (double)max)
+    i = (int64_t)v->f, ok = (double)i == v->f;
   if (ok && i >= min && i <= max) return i;
   lacks(c, why);
   return 0;
@@ -145,8 +165,10 @@ static double number(struct writing *c, const struct ump_plain *v) {
 }
 
 static void write_text(struct writing *c, const struct ump_plain *v, bool utf8) {
-  if (v->tag != UMP_PLAIN_STRING) lacks(c, "must be a string");
-  else if (utf8 && !ump_utf8_valid(v->s)) lacks(c, "must be UTF-8 text; for other bytes declare it as Bytes");
+  if (v->tag != UMP_PLAIN_STRING)
+    lacks(c, "must be a string");
+  else if (utf8 && !ump_utf8_valid(v->s))
+    lacks(c, "must be UTF-8 text; for other bytes declare it as Bytes");
   if (c->why) return;
   write_size(c, v->s.n);
   ump_write_bytes(c->out, v->s);
@@ -218,7 +240,9 @@ static void write_map(struct writing *c, struct ump_bytes *types, const struct u
   skip_type(types), skip_type(types);
   switch (v->tag) {
   case UMP_PLAIN_NIL:
-  case UMP_PLAIN_NULL: write_size(c, 0); return;
+  case UMP_PLAIN_NULL:
+    write_size(c, 0);
+    return;
   case UMP_PLAIN_MAP:
     write_size(c, v->count);
     write_pairs(c, pair, v->count);
@@ -233,7 +257,8 @@ static void write_map(struct writing *c, struct ump_bytes *types, const struct u
     write_numbered(c, pair, v->count);
     if (!c->why && !c->out->full && ump_plain_get(&c->in, &map)) write_pairs(c, pair, map.count);
     return;
-  default: lacks(c, "must be a table");
+  default:
+    lacks(c, "must be a table");
   }
 }
 
@@ -245,7 +270,9 @@ static void write_one(struct writing *c, struct ump_bytes *types, const struct u
     if (v->tag != UMP_PLAIN_TRUE && v->tag != UMP_PLAIN_FALSE) lacks(c, "must be true or false");
     ump_write_u8(c->out, v->tag == UMP_PLAIN_TRUE);
     break;
-  case UMP_JOINT_BYTE: ump_write_u8(c->out, (uint8_t)whole(c, v, 0, 255, "must be a whole number from 0 to 255")); break;
+  case UMP_JOINT_BYTE:
+    ump_write_u8(c->out, (uint8_t)whole(c, v, 0, 255, "must be a whole number from 0 to 255"));
+    break;
   case UMP_JOINT_UINT16:
     ump_write_u16le(c->out, (uint16_t)whole(c, v, 0, 65535, "must be a whole number from 0 to 65535"));
     break;
@@ -255,20 +282,35 @@ static void write_one(struct writing *c, struct ump_bytes *types, const struct u
   case UMP_JOINT_INT32:
     ump_write_u32le(c->out, (uint32_t)whole(c, v, INT32_MIN, INT32_MAX, "must be a whole number of 32 bits"));
     break;
-  case UMP_JOINT_FLOAT: write_float(c, number(c, v)); break;
-  case UMP_JOINT_DOUBLE: write_double(c, number(c, v)); break;
-  case UMP_JOINT_STRING: write_text(c, v, true); break;
-  case UMP_JOINT_BYTES: write_text(c, v, false); break;
-  case UMP_JOINT_ARRAY: write_list(c, types, v); break;
-  case UMP_JOINT_MAP: write_map(c, types, v); break;
-  default: lacks(c, "is of no type that the wire knows");
+  case UMP_JOINT_FLOAT:
+    write_float(c, number(c, v));
+    break;
+  case UMP_JOINT_DOUBLE:
+    write_double(c, number(c, v));
+    break;
+  case UMP_JOINT_STRING:
+    write_text(c, v, true);
+    break;
+  case UMP_JOINT_BYTES:
+    write_text(c, v, false);
+    break;
+  case UMP_JOINT_ARRAY:
+    write_list(c, types, v);
+    break;
+  case UMP_JOINT_MAP:
+    write_map(c, types, v);
+    break;
+  default:
+    lacks(c, "is of no type that the wire knows");
   }
 }
 
 static void write_value(struct writing *c, struct ump_bytes *types) {
   struct ump_plain v;
-  if (!ump_plain_get(&c->in, &v)) lacks(c, "is missing");
-  else write_one(c, types, &v);
+  if (!ump_plain_get(&c->in, &v))
+    lacks(c, "is missing");
+  else
+    write_one(c, types, &v);
 }
 
 static bool is_table(const struct ump_plain *v) {
@@ -287,7 +329,8 @@ static bool enter_list(struct writing *c, uint32_t wanted, bool *bare) {
   return *bare = wanted == 1 && (!is_table(&v) || v.tag == UMP_PLAIN_MAP) && v.tag != UMP_PLAIN_NIL;
 }
 
-int ump_joint_call_write(struct ump_bytes types, struct ump_bytes data, struct ump_writer *out, struct ump_joint_fault *fault) {
+int ump_joint_call_write(struct ump_bytes types, struct ump_bytes data, struct ump_writer *out,
+                         struct ump_joint_fault *fault) {
   struct writing c = {ump_reader(data), out, NULL};
   bool bare;
   *fault = (struct ump_joint_fault){0, "a list of as many values as the procedure has parameters is needed"};

@@ -7,12 +7,23 @@ static const struct word {
   enum ump_joint_type type;
   int key; /* of IntMap and StringMap: the key's type; else -1 */
 } words[] = {
-    {"Bool", UMP_JOINT_BOOL, -1},       {"Byte", UMP_JOINT_BYTE, -1},           {"UInt16", UMP_JOINT_UINT16, -1},
-    {"Int16", UMP_JOINT_INT16, -1},     {"Int32", UMP_JOINT_INT32, -1},         {"Int", UMP_JOINT_INT32, -1},
-    {"Float", UMP_JOINT_FLOAT, -1},     {"Double", UMP_JOINT_DOUBLE, -1},       {"String", UMP_JOINT_STRING, -1},
-    {"Bytes", UMP_JOINT_BYTES, -1},     {"Serialized", UMP_JOINT_STRING, -1},   {"Array", UMP_JOINT_ARRAY, -1},
-    {"List", UMP_JOINT_ARRAY, -1},      {"Vector", UMP_JOINT_ARRAY, -1},        {"Map", UMP_JOINT_MAP, -1},
-    {"IntMap", UMP_JOINT_MAP, UMP_JOINT_INT32}, {"StringMap", UMP_JOINT_MAP, UMP_JOINT_STRING},
+    {"Bool", UMP_JOINT_BOOL, -1},
+    {"Byte", UMP_JOINT_BYTE, -1},
+    {"UInt16", UMP_JOINT_UINT16, -1},
+    {"Int16", UMP_JOINT_INT16, -1},
+    {"Int32", UMP_JOINT_INT32, -1},
+    {"Int", UMP_JOINT_INT32, -1},
+    {"Float", UMP_JOINT_FLOAT, -1},
+    {"Double", UMP_JOINT_DOUBLE, -1},
+    {"String", UMP_JOINT_STRING, -1},
+    {"Bytes", UMP_JOINT_BYTES, -1},
+    {"Serialized", UMP_JOINT_STRING, -1},
+    {"Array", UMP_JOINT_ARRAY, -1},
+    {"List", UMP_JOINT_ARRAY, -1},
+    {"Vector", UMP_JOINT_ARRAY, -1},
+    {"Map", UMP_JOINT_MAP, -1},
+    {"IntMap", UMP_JOINT_MAP, UMP_JOINT_INT32},
+    {"StringMap", UMP_JOINT_MAP, UMP_JOINT_STRING},
 };
 
 struct parse {
@@ -66,8 +77,10 @@ static int inner(struct parse *p, const struct word *w, unsigned depth) {
   if (depth == UMP_JOINT_TYPE_DEPTH) return wrong(p, "more than 15 types in one another");
   if (!take(p, '<')) return wrong(p, "a list or map names what it holds, as in Array<Int32>");
   int err = 0;
-  if (w->key >= 0) ump_write_u8(&p->out, (uint8_t)w->key);
-  else if (w->type == UMP_JOINT_MAP) err = key(p);
+  if (w->key >= 0)
+    ump_write_u8(&p->out, (uint8_t)w->key);
+  else if (w->type == UMP_JOINT_MAP)
+    err = key(p);
   if (!err) err = type(p, depth + 1);
   if (!err && !take(p, '>')) err = wrong(p, "'>' is missing");
   return err;

@@ -1,10 +1,10 @@
-/* Frames. libwslay reads them (control frames that are fragmented or too long, lengths that are not in their shortest form,
- * masks), through a callback that hands it the input. Before it sees a header we look at it ourselves: a frame that is too
- * long, of a kind we do not take or out of place ends the connection by its header alone, and wslay tells of a frame only
- * when some of its payload is there.
+/* Frames. libwslay reads them (control frames that are fragmented or too long, lengths that are not in their shortest
+ * form, masks), through a callback that hands it the input. Before it sees a header we look at it ourselves: a frame
+ * that is too long, of a kind we do not take or out of place ends the connection by its header alone, and wslay tells
+ * of a frame only when some of its payload is there.
  *
- * A wslay context holds a buffer of 4 KiB. It is taken from the pool when a header is complete and given back with the last
- * byte of the payload, so that a connection which is between frames, as most are, costs none. */
+ * A wslay context holds a buffer of 4 KiB. It is taken from the pool when a header is complete and given back with the
+ * last byte of the payload, so that a connection which is between frames, as most are, costs none. */
 #include "codec/websocket.h"
 
 #include <stdlib.h>
@@ -19,8 +19,8 @@ struct ump_ws_frame {
   uint8_t head[10];          /* what wslay is still to be given of the header */
   uint8_t n_head, at_head;
   uint8_t opcode;
-  uint64_t raw;              /* bytes of mask and payload that it is still to be given */
-  struct ump_bytes in;       /* the input of the call under way */
+  uint64_t raw;        /* bytes of mask and payload that it is still to be given */
+  struct ump_bytes in; /* the input of the call under way */
 };
 
 /* ---- contexts ---- */
@@ -158,7 +158,8 @@ static uint16_t begin(struct ump_ws *w, struct ump_ws_pool *pool) {
 
 /* RFC 6455, 7.4: codes that may be on the wire. */
 static bool may_be_sent(uint16_t code) {
-  return (code >= 1000 && code <= 1011 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
+  return (code >= 1000 && code <= 1011 && code != 1004 && code != 1005 && code != 1006) ||
+         (code >= 3000 && code <= 4999);
 }
 
 static enum ump_ws_got closed(struct ump_ws *w, struct ump_ws_pool *pool, uint16_t *code) {
@@ -181,8 +182,8 @@ static enum ump_ws_got controlled(struct ump_ws *w, struct ump_ws_pool *pool, ui
 }
 
 /* A step of wslay's: some payload, or the end of the frame. 1: *got is something to tell. */
-static int step(struct ump_ws *w, struct ump_ws_pool *pool, struct ump_bytes *in, struct ump_bytes *data, uint16_t *code,
-                enum ump_ws_got *got) {
+static int step(struct ump_ws *w, struct ump_ws_pool *pool, struct ump_bytes *in, struct ump_bytes *data,
+                uint16_t *code, enum ump_ws_got *got) {
   struct ump_ws_frame *f = w->frame;
   struct wslay_frame_iocb piece = {0};
   f->in = *in;

@@ -1,5 +1,5 @@
-/* The HTTP request that makes a connection a WebSocket, and its answer (RFC 6455, 4.2). http-parser reads it; of the header
- * only what matters is kept, in places of a fixed size. */
+/* The HTTP request that makes a connection a WebSocket, and its answer (RFC 6455, 4.2). http-parser reads it; of the
+ * header only what matters is kept, in places of a fixed size. */
 #include <http_parser.h>
 #include <nettle/base64.h>
 #include <nettle/sha1.h>
@@ -57,7 +57,8 @@ static enum field field_of(const struct ump_ws_upgrade *u) {
   static const struct {
     const char *name;
     enum field field;
-  } known[] = {{"upgrade", UPGRADE}, {"sec-websocket-version", VERSION}, {"sec-websocket-key", WS_KEY}, {"origin", ORIGIN}};
+  } known[] = {
+      {"upgrade", UPGRADE}, {"sec-websocket-version", VERSION}, {"sec-websocket-key", WS_KEY}, {"origin", ORIGIN}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (same(u->name, u->n_name, known[i].name, strlen(known[i].name))) return known[i].field;
   return OTHER;
@@ -68,7 +69,8 @@ static void take_key(struct ump_ws_upgrade *u) {
   uint8_t raw[BASE64_DECODE_LENGTH(KEY)];
   size_t n = sizeof raw;
   base64_decode_init(&ctx);
-  bool sound = u->n_value == KEY && base64_decode_update(&ctx, &n, raw, KEY, u->value) && base64_decode_final(&ctx) && n == 16;
+  bool sound =
+      u->n_value == KEY && base64_decode_update(&ctx, &n, raw, KEY, u->value) && base64_decode_final(&ctx) && n == 16;
   if (!sound || u->has_key) u->broken = true; /* RFC 6455, 11.3.1: once */
   u->has_key = true;
   memcpy(u->key, u->value, KEY);
@@ -76,13 +78,16 @@ static void take_key(struct ump_ws_upgrade *u) {
 
 static void end_line(struct ump_ws_upgrade *u) {
   enum field f = u->in_value ? field_of(u) : OTHER;
-  if (f != OTHER && u->n_value > VALUE_MAX) u->broken = true;
-  else if (f == UPGRADE) u->websocket |= listed(u->value, u->n_value, "websocket", 9);
+  if (f != OTHER && u->n_value > VALUE_MAX)
+    u->broken = true;
+  else if (f == UPGRADE)
+    u->websocket |= listed(u->value, u->n_value, "websocket", 9);
   else if (f == VERSION) {
     if (u->has_version) u->broken = true;
     u->has_version = true;
     u->version13 = same(u->value, u->n_value, "13", 2);
-  } else if (f == WS_KEY) take_key(u);
+  } else if (f == WS_KEY)
+    take_key(u);
   else if (f == ORIGIN) {
     if (u->has_origin) u->broken = true;
     u->has_origin = true;
@@ -182,12 +187,13 @@ static void write_accept(const struct ump_ws_upgrade *u, struct ump_writer *out)
 
 int ump_ws_upgrade_answer(const struct ump_ws_upgrade *u, struct ump_bytes origins, struct ump_writer *out) {
   const http_parser *p = &u->parser;
-  bool asks = u->complete && !u->broken && p->method == HTTP_GET && p->http_major == 1 && p->http_minor >= 1 && u->websocket &&
-              (p->flags & F_CONNECTION_UPGRADE);
+  bool asks = u->complete && !u->broken && p->method == HTTP_GET && p->http_major == 1 && p->http_minor >= 1 &&
+              u->websocket && (p->flags & F_CONNECTION_UPGRADE);
   if (asks && !u->version13) return refuse(out, 426, "426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n");
   if (!asks || !u->has_key) return refuse(out, 400, "400 Bad Request", "");
   if (!is_welcome(u, origins)) return refuse(out, 403, "403 Forbidden", "");
-  ump_write_text(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+  ump_write_text(
+      out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
   write_accept(u, out);
   ump_write_text(out, "\r\n\r\n");
   return 101;

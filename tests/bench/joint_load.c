@@ -3,11 +3,11 @@
  *   bench_joint --port P --pid SERVER [--clients N] [--size BYTES] [--window N] [--web 1] [--rulebook 1]
  *               [--relay S] [--echo S] [--shout S] [--come S] [--idle 1]
  *
- * relay: users send frames to their owner. echo: the owner sends each back (with --rulebook: the rulebook's channel "lobby"
- * does). shout: the owner broadcasts. come: connections that create a channel and go. idle: connections with a channel each.
- * Up to --window frames of each user (broadcasts of the owner) are under way. Costs are the server's CPU time, all its threads,
- * over the measured interval; results are `key value` lines. Frames are checked by their length, and counted where they
- * arrive. */
+ * relay: users send frames to their owner. echo: the owner sends each back (with --rulebook: the rulebook's channel
+ * "lobby" does). shout: the owner broadcasts. come: connections that create a channel and go. idle: connections with a
+ * channel each. Up to --window frames of each user (broadcasts of the owner) are under way. Costs are the server's CPU
+ * time, all its threads, over the measured interval; results are `key value` lines. Frames are checked by their length,
+ * and counted where they arrive. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,9 +29,9 @@ enum { BUFFER = 1 << 20, MOST = 20000, PER_ADDRESS = 20 };
 
 struct conn {
   int fd;
-  uint8_t *in, *out;       /* BUFFER bytes each */
+  uint8_t *in, *out; /* BUFFER bytes each */
   size_t n_in, n_out, at_out;
-  uint64_t sent, got;      /* frames of this user's: sent by it, and arrived at their end */
+  uint64_t sent, got; /* frames of this user's: sent by it, and arrived at their end */
 };
 
 static struct {
@@ -80,18 +80,21 @@ static void read_all(int fd, void *p, size_t n) {
 }
 
 static int dial(unsigned i) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001u + i / PER_ADDRESS)};
   int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+  if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) != 0 ||
+      connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
     die("connect");
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return fd;
 }
 
 static void upgrade(int fd) {
-  static const char get[] = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  static const char get[] =
+      "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   char answer[512];
   size_t n = 0;
   write_all(fd, get, sizeof get - 1);
@@ -99,8 +102,8 @@ static void upgrade(int fd) {
   while (n < 4 || memcmp(answer + n - 4, "\r\n\r\n", 4) != 0);
 }
 
-/* A frame of the client's around n bytes that stand at p + room; gives where it begins. The mask is 0: the server works as
- * with any other. */
+/* A frame of the client's around n bytes that stand at p + room; gives where it begins. The mask is 0: the server works
+ * as with any other. */
 static uint8_t *web_frame(uint8_t *p, size_t n) {
   size_t head = n < 126 ? 2 : 4;
   uint8_t *at = p - head - 4;
@@ -216,8 +219,10 @@ static bool echoes;
 static void at_owner(const uint8_t *p, size_t n, struct conn *c) {
   struct conn *user = &conns[1 + p[1]];
   wrong += n != opt.size + 2 || p[0] != 0x80;
-  if (!echoes) user->got++, arrived++;
-  else if (!put(c, false, false, true, p[1])) wrong++; /* the owner itself is raw */
+  if (!echoes)
+    user->got++, arrived++;
+  else if (!put(c, false, false, true, p[1]))
+    wrong++; /* the owner itself is raw */
 }
 
 static void at_user(const uint8_t *p, size_t n, struct conn *c) {
@@ -249,8 +254,9 @@ static void turn(struct pollfd *fds, unsigned first, unsigned n) {
 }
 
 static void report(const char *name, uint64_t cpu, uint64_t wall) {
-  printf("%s_per_cpu_second %.0f\n%s_per_second %.0f\n%s_us %.3f\nwrong %llu\n", name, (double)arrived * 1e9 / (double)cpu, name,
-         (double)arrived * 1e9 / (double)wall, name, (double)cpu / 1e3 / (double)arrived, (unsigned long long)wrong);
+  printf("%s_per_cpu_second %.0f\n%s_per_second %.0f\n%s_us %.3f\nwrong %llu\n", name,
+         (double)arrived * 1e9 / (double)cpu, name, (double)arrived * 1e9 / (double)wall, name,
+         (double)cpu / 1e3 / (double)arrived, (unsigned long long)wrong);
 }
 
 /* Frames both ways, or from users to their owner. */
@@ -333,21 +339,35 @@ int main(int argc, char **argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     double v = atof(argv[i + 1]);
     const char *k = argv[i] + 2;
-    if (!strcmp(k, "port")) opt.port = (int)v;
-    else if (!strcmp(k, "pid")) opt.pid = (int)v;
-    else if (!strcmp(k, "clients")) opt.clients = (unsigned)v;
-    else if (!strcmp(k, "size")) opt.size = (unsigned)v;
-    else if (!strcmp(k, "window")) opt.window = (unsigned)v;
-    else if (!strcmp(k, "web")) opt.web = v != 0;
-    else if (!strcmp(k, "rulebook")) opt.rulebook = v != 0;
-    else if (!strcmp(k, "relay")) opt.relay = v;
-    else if (!strcmp(k, "echo")) opt.echo = v;
-    else if (!strcmp(k, "shout")) opt.shout = v;
-    else if (!strcmp(k, "come")) opt.come = v;
-    else if (!strcmp(k, "idle")) opt.idle = v;
-    else return fprintf(stderr, "bench_joint: what is %s? See the head of the file.\n", argv[i]), 2;
+    if (!strcmp(k, "port"))
+      opt.port = (int)v;
+    else if (!strcmp(k, "pid"))
+      opt.pid = (int)v;
+    else if (!strcmp(k, "clients"))
+      opt.clients = (unsigned)v;
+    else if (!strcmp(k, "size"))
+      opt.size = (unsigned)v;
+    else if (!strcmp(k, "window"))
+      opt.window = (unsigned)v;
+    else if (!strcmp(k, "web"))
+      opt.web = v != 0;
+    else if (!strcmp(k, "rulebook"))
+      opt.rulebook = v != 0;
+    else if (!strcmp(k, "relay"))
+      opt.relay = v;
+    else if (!strcmp(k, "echo"))
+      opt.echo = v;
+    else if (!strcmp(k, "shout"))
+      opt.shout = v;
+    else if (!strcmp(k, "come"))
+      opt.come = v;
+    else if (!strcmp(k, "idle"))
+      opt.idle = v;
+    else
+      return fprintf(stderr, "bench_joint: what is %s? See the head of the file.\n", argv[i]), 2;
   }
-  if (opt.clients + 1 > MOST || opt.size < 3 || opt.size > 32000) return fprintf(stderr, "bench_joint: too many, or too large\n"), 2;
+  if (opt.clients + 1 > MOST || opt.size < 3 || opt.size > 32000)
+    return fprintf(stderr, "bench_joint: too many, or too large\n"), 2;
   if (opt.relay > 0) run_frames("relay", opt.relay, false);
   if (opt.echo > 0) run_frames("echo", opt.echo, true);
   if (opt.shout > 0) run_shout(opt.shout);

@@ -1,11 +1,9 @@
-/* The joint protocol as a script of operations: connections, raw and WebSocket, that create, enter, send, broadcast, kick, stall
- * and go; a rulebook with channels of every mode that answers, kicks, broadcasts and is reloaded; time; and bytes of any kind;
- * on the real protocol and the real engine. After each step the protocol agrees with itself, and what each well-behaved
- * connection was sent is something that the Haxe library can bear:
- *   answers only to what was asked, in that order,
- *   notices and data only of joints it holds and users that are there,
- *   frames whole and of the shortest form.
- * At the end everything is given back.
+/* The joint protocol as a script of operations: connections, raw and WebSocket, that create, enter, send, broadcast,
+ * kick, stall and go; a rulebook with channels of every mode that answers, kicks, broadcasts and is reloaded; time; and
+ * bytes of any kind; on the real protocol and the real engine. After each step the protocol agrees with itself, and
+ * what each well-behaved connection was sent is something that the Haxe library can bear: answers only to what was
+ * asked, in that order, notices and data only of joints it holds and users that are there, frames whole and of the
+ * shortest form. At the end everything is given back.
  *
  * The first byte chooses the options; then each operation takes a byte and what it needs. */
 #include <stdio.h>
@@ -20,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 enum { TAME = 5, CONNS = 8, JOINTS = 128, USERS = 256, UNSENT = 40000, QUEUE = 4096 };
 
-/* What the library would know on the other side. HELD: as far as the client knows; GOING: it left or deleted it, and what was
- * on its way may still come. */
+/* What the library would know on the other side. HELD: as far as the client knows; GOING: it left or deleted it, and
+ * what was on its way may still come. */
 enum hold { FREE, HELD, GOING };
 struct asked {
   uint8_t nr;
@@ -57,7 +55,9 @@ struct world {
 static void must(bool so) {
   if (!so) abort();
 }
-static uint8_t byte(struct world *w) { return w->p < w->end ? *w->p++ : 0; }
+static uint8_t byte(struct world *w) {
+  return w->p < w->end ? *w->p++ : 0;
+}
 
 static void *resize(void *ctx, void *p, size_t old_n, size_t n) {
   struct world *w = ctx;
@@ -73,12 +73,16 @@ static void say(struct world *w, struct ump_client *c, bool all) {
   uint8_t buf[256];
   struct ump_writer p = ump_writer(buf, sizeof buf);
   bool call = w->mood & 1;
-  if (call) ump_plain_put_array(&p, 1), ump_plain_put_int(&p, w->mood);
-  else ump_plain_put_string(&p, ump_bytes(w->plain, w->mood));
+  if (call)
+    ump_plain_put_array(&p, 1), ump_plain_put_int(&p, w->mood);
+  else
+    ump_plain_put_string(&p, ump_bytes(w->plain, w->mood));
   struct ump_notice n = {.has_name = call, .name = ump_text("moved"), .has_data = true, .data = ump_written(&p)};
   const struct ump_notice *by[3] = {[UMP_PLAIN] = &n};
-  if (all) ump_engine_broadcast(w->engine, by, NULL);
-  else ump_engine_notify(w->engine, c, &n);
+  if (all)
+    ump_engine_broadcast(w->engine, by, NULL);
+  else
+    ump_engine_notify(w->engine, c, &n);
 }
 
 static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason) {
@@ -108,18 +112,33 @@ static int on_login(void *self, struct ump_client *c, struct ump_bytes name, str
                     struct ump_bytes *reason) {
   return (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason, 0;
 }
-static int on_tick(void *self, ump_time dt) { return (void)self, (void)dt, 0; }
-static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
-static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
-static void on_forget(void *self, struct ump_client *c) { (void)self, (void)c; }
+static int on_tick(void *self, ump_time dt) {
+  return (void)self, (void)dt, 0;
+}
+static int on_timer(void *self, uint64_t id) {
+  return (void)self, (void)id, 0;
+}
+static void on_timer_gone(void *self, uint64_t id) {
+  (void)self, (void)id;
+}
+static void on_forget(void *self, struct ump_client *c) {
+  (void)self, (void)c;
+}
 
-static const struct ump_rulebook_ops ops = {.connect = on_connect, .judge = on_judge, .disconnect = on_disconnect,
-                                            .login = on_login, .tick = on_tick, .timer = on_timer,
-                                            .timer_gone = on_timer_gone, .forget = on_forget};
+static const struct ump_rulebook_ops ops = {.connect = on_connect,
+                                            .judge = on_judge,
+                                            .disconnect = on_disconnect,
+                                            .login = on_login,
+                                            .tick = on_tick,
+                                            .timer = on_timer,
+                                            .timer_gone = on_timer_gone,
+                                            .forget = on_forget};
 
 static const char *const ids[] = {"a", "b", "c", "chunk", "data", "rpc", "", "none"};
 
-static void put_text(struct ump_writer *w, const char *text) { ump_plain_put_string(w, ump_text(text)); }
+static void put_text(struct ump_writer *w, const char *text) {
+  ump_plain_put_string(w, ump_text(text));
+}
 
 static void put_channel(struct ump_writer *w, const char *mode, unsigned kind) {
   bool rpc = strcmp(mode, "rpc") == 0;
@@ -199,7 +218,8 @@ static void answered(struct side *s, uint8_t nr, bool failed, uint8_t value) {
   must(s->answered < s->n_asked);
   struct asked a = s->asked[s->answered++];
   must(a.nr == nr);
-  if (failed) must(value >= 1 && value <= (a.creates ? 2 : 5));
+  if (failed)
+    must(value >= 1 && value <= (a.creates ? 2 : 5));
   else {
     uint8_t *hold = a.creates ? &s->own[value] : &s->entered[value];
     must(value < JOINTS && *hold != HELD);
@@ -235,8 +255,10 @@ static size_t understand(struct side *s, const uint8_t *p, size_t n) {
     if (n < 2) return 0;
     must(p[1] >= 3 && p[1] <= 5);
     if (n < lengths[p[1]]) return 0;
-    if (p[1] == 3) answered(s, p[2], p[3], p[4]);
-    else must(p[2] == 0), notice(s, p);
+    if (p[1] == 3)
+      answered(s, p[2], p[3], p[4]);
+    else
+      must(p[2] == 0), notice(s, p);
     return lengths[p[1]];
   }
   size_t len = p[0], head = 1;
@@ -248,7 +270,8 @@ static size_t understand(struct side *s, const uint8_t *p, size_t n) {
   if (n < head + len) return 0;
   bool own = p[head] & 0x80;
   must(len >= (own ? 3u : 2u)); /* never without data, and never a 1 alone */
-  if (own) must(s->own[p[head] & 0x7f] == GOING || (s->own[p[head] & 0x7f] == HELD && s->users[p[head] & 0x7f][p[head + 1]]));
+  if (own)
+    must(s->own[p[head] & 0x7f] == GOING || (s->own[p[head] & 0x7f] == HELD && s->users[p[head] & 0x7f][p[head + 1]]));
   if (!own) must(s->entered[p[head]] != FREE);
   return head + len;
 }
@@ -289,7 +312,8 @@ static void pump(struct world *w) {
     unsigned wants = ump_engine_wants(w->engine, 0, i);
     if (!(wants & UMP_WANTS_ABORT) && !w->sides[i].stuck) take(w, i);
     wants = ump_engine_wants(w->engine, 0, i);
-    if ((wants & UMP_WANTS_ABORT) || ((wants & UMP_WANTS_CLOSE) && !ump_engine_output(w->engine, 0, i, out, 1))) closed(w, i);
+    if ((wants & UMP_WANTS_ABORT) || ((wants & UMP_WANTS_CLOSE) && !ump_engine_output(w->engine, 0, i, out, 1)))
+      closed(w, i);
   }
 }
 
@@ -305,7 +329,8 @@ static void feed(struct world *w, uint32_t i, const uint8_t *p, size_t n) {
     pump(w);
     p += part, n -= part;
   }
-  if (n && i < TAME) closed(w, i); /* it is held back in the middle of something: it gives up, so that its model stays simple */
+  if (n && i < TAME)
+    closed(w, i); /* it is held back in the middle of something: it gives up, so that its model stays simple */
 }
 
 static void speak(struct world *w, uint32_t i, const uint8_t *p, size_t n) {
@@ -324,8 +349,9 @@ static void speak(struct world *w, uint32_t i, const uint8_t *p, size_t n) {
 }
 
 static void connect_side(struct world *w, uint32_t i, bool web) {
-  static const char get[] = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  static const char get[] =
+      "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   struct side *s = &w->sides[i];
   struct ump_addr from = {.family = 4, .port = (uint16_t)i};
   if (s->open || ump_engine_open(w->engine, 0, i, &from, w->now) != 0) return;
@@ -365,8 +391,10 @@ static void send_data(struct world *w, uint32_t i) {
   bool all = own && (kind & 2) && (kind & 4);
   size_t N = n + (own && !all ? 2 : 1);
   if (N > 32767) N = 32767;
-  if (N < 2 || N > 127) bytes[at++] = (uint8_t)(0x80 | N >> 8), bytes[at++] = (uint8_t)N;
-  else bytes[at++] = (uint8_t)N;
+  if (N < 2 || N > 127)
+    bytes[at++] = (uint8_t)(0x80 | N >> 8), bytes[at++] = (uint8_t)N;
+  else
+    bytes[at++] = (uint8_t)N;
   bytes[at] = own ? 0x80 | number : number;
   if (own && !all) bytes[at + 1] = user;
   for (size_t k = own && !all ? 2 : 1; k < N; k++) bytes[at + k] = (uint8_t)(k < 8 ? byte(w) : k);
@@ -402,19 +430,51 @@ static void step(struct world *w) {
   uint8_t op = byte(w);
   uint32_t i = op >> 4 & 7, tame = i % TAME;
   switch (op & 15) {
-  case 0: connect_side(w, i, op & 128); break;
-  case 1: ask(w, i, true); break;
-  case 2: case 3: ask(w, i, false); break;
-  case 4: let_go(w, i); break;
-  case 5: case 6: case 7: send_data(w, i); break;
-  case 8: wild(w, TAME + i % (CONNS - TAME)); break;
-  case 9: pass(w); break;
-  case 10: if (op & 128) closed(w, tame); else if (w->sides[i].open) ump_engine_eof(w->engine, 0, i, w->now); break;
-  case 11: stall(w, i); break;
-  case 12: w->mood = byte(w); break;
-  case 13: declare(w, byte(w)); break;
-  case 14: w->piece = byte(w) % 8; break;
-  case 15: say(w, NULL, true); break;
+  case 0:
+    connect_side(w, i, op & 128);
+    break;
+  case 1:
+    ask(w, i, true);
+    break;
+  case 2:
+  case 3:
+    ask(w, i, false);
+    break;
+  case 4:
+    let_go(w, i);
+    break;
+  case 5:
+  case 6:
+  case 7:
+    send_data(w, i);
+    break;
+  case 8:
+    wild(w, TAME + i % (CONNS - TAME));
+    break;
+  case 9:
+    pass(w);
+    break;
+  case 10:
+    if (op & 128)
+      closed(w, tame);
+    else if (w->sides[i].open)
+      ump_engine_eof(w->engine, 0, i, w->now);
+    break;
+  case 11:
+    stall(w, i);
+    break;
+  case 12:
+    w->mood = byte(w);
+    break;
+  case 13:
+    declare(w, byte(w));
+    break;
+  case 14:
+    w->piece = byte(w) % 8;
+    break;
+  case 15:
+    say(w, NULL, true);
+    break;
   }
   pump(w);
 }
@@ -430,7 +490,8 @@ static void start(struct world *w) {
   static const struct ump_log silence = {NULL, NULL};
   static struct ump_proto_ops joint;
   uint8_t options = byte(w);
-  struct ump_option_value v[] = {{.name = "unsent", .number = UNSENT}, {.name = "users", .number = options & 1 ? 2 : 256},
+  struct ump_option_value v[] = {{.name = "unsent", .number = UNSENT},
+                                 {.name = "users", .number = options & 1 ? 2 : 256},
                                  {.name = "unmasked", .number = options >> 1 & 1}};
   uint32_t index;
   w->mem = (struct ump_mem){resize, w};
@@ -440,7 +501,8 @@ static void start(struct world *w) {
   w->now = 1000 * UMP_S;
   joint = ump_joint, joint.create = create;
   struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->rng, .log = &silence};
-  struct ump_proto_cfg proto = {.mem = &w->mem, .rng = &w->rng, .log = &silence, .limit = 7, .per_address = 23, .options = v, .n_options = 3};
+  struct ump_proto_cfg proto = {
+      .mem = &w->mem, .rng = &w->rng, .log = &silence, .limit = 7, .per_address = 23, .options = v, .n_options = 3};
   w->engine = ump_engine_new(&cfg, w->now);
   must(w->engine && ump_engine_listen(w->engine, &joint, &proto, 0, &index, w->now) == 0);
   w->proto = made;

@@ -1,5 +1,5 @@
-/* Types, calls and sizes of the joint protocol: whatever declaration and bytes come, reading writes no more than it says, and
- * what was read is written back as it came. The first byte is the length of the declaration's text. */
+/* Types, calls and sizes of the joint protocol: whatever declaration and bytes come, reading writes no more than it
+ * says, and what was read is written back as it came. The first byte is the length of the declaration's text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ static void sizes(struct ump_bytes in) {
   }
 }
 
-/* Bytes that are no 0 or 1 are true as well, and come back as 1; a float may be a NaN of another kind. Read twice, then. */
+/* Bytes that are no 0 or 1 are true as well, and come back as 1; a float may be a NaN of another kind. Read twice,
+ * then. */
 static void calls(struct ump_bytes types, struct ump_bytes in) {
   size_t cap = in.n * UMP_JOINT_PLAIN_FACTOR + UMP_JOINT_PLAIN_EXTRA;
   uint8_t *plain = malloc(cap), *wire = malloc(in.n + 1), *again = malloc(cap);

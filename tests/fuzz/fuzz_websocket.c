@@ -1,5 +1,5 @@
-/* Requests and frames of any kind, cut in two ways: both must come to the same. The first byte says whether frames without a
- * mask are taken, whether a request comes first, and how the second way is cut. */
+/* Requests and frames of any kind, cut in two ways: both must come to the same. The first byte says whether frames
+ * without a mask are taken, whether a request comes first, and how the second way is cut. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +8,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 struct end {
-  int status;             /* of the request */
-  enum ump_ws_got got;    /* MORE: it was open at the end */
+  int status;          /* of the request */
+  enum ump_ws_got got; /* MORE: it was open at the end */
   uint16_t code;
   unsigned pings;
   size_t n_stream;
-  uint64_t sum;           /* of the stream, in order */
+  uint64_t sum; /* of the stream, in order */
 };
 
 static void must(bool so) {
@@ -69,7 +69,8 @@ static struct end run(struct ump_bytes in, unsigned how, size_t piece) {
       uint8_t answer[UMP_WS_ANSWER_MAX];
       struct ump_writer w = ump_writer(answer, sizeof answer);
       err = ump_ws_upgrade_feed(u, &part);
-      if (err != UMP_EAGAIN) e.status = ump_ws_upgrade_answer(u, how & 4 ? ump_text("http://a, https://b") : ump_text(""), &w);
+      if (err != UMP_EAGAIN)
+        e.status = ump_ws_upgrade_answer(u, how & 4 ? ump_text("http://a, https://b") : ump_text(""), &w);
       must(!w.full);
     }
     if (err || (u && err == 0 && e.status != 101)) {

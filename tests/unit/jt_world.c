@@ -49,14 +49,24 @@ static void show(const struct ump_bytes data, char *out, size_t cap) {
   while (ump_reader_left(&r) && n + 100 < cap && ump_plain_get(&r, &v)) {
     if (n) out[n++] = ' ';
     switch (v.tag) {
-    case UMP_PLAIN_INT: n += (size_t)sprintf(out + n, "%lld", (long long)v.i); break;
-    case UMP_PLAIN_FLOAT: n += (size_t)sprintf(out + n, "%g", v.f); break;
-    case UMP_PLAIN_TRUE: n += (size_t)sprintf(out + n, "true"); break;
-    case UMP_PLAIN_FALSE: n += (size_t)sprintf(out + n, "false"); break;
-    case UMP_PLAIN_STRING:
-      n += (size_t)(v.s.n <= 40 ? sprintf(out + n, "'%.*s'", (int)v.s.n, (const char *)v.s.p) : sprintf(out + n, "%zu bytes", v.s.n));
+    case UMP_PLAIN_INT:
+      n += (size_t)sprintf(out + n, "%lld", (long long)v.i);
       break;
-    default: n += (size_t)sprintf(out + n, "%c%u", v.tag == UMP_PLAIN_ARRAY ? 'A' : 'M', v.count);
+    case UMP_PLAIN_FLOAT:
+      n += (size_t)sprintf(out + n, "%g", v.f);
+      break;
+    case UMP_PLAIN_TRUE:
+      n += (size_t)sprintf(out + n, "true");
+      break;
+    case UMP_PLAIN_FALSE:
+      n += (size_t)sprintf(out + n, "false");
+      break;
+    case UMP_PLAIN_STRING:
+      n += (size_t)(v.s.n <= 40 ? sprintf(out + n, "'%.*s'", (int)v.s.n, (const char *)v.s.p)
+                                : sprintf(out + n, "%zu bytes", v.s.n));
+      break;
+    default:
+      n += (size_t)sprintf(out + n, "%c%u", v.tag == UMP_PLAIN_ARRAY ? 'A' : 'M', v.count);
     }
   }
 }
@@ -78,18 +88,29 @@ static int on_login(void *self, struct ump_client *c, struct ump_bytes name, str
                     struct ump_bytes *reason) {
   return (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason, 0;
 }
-static int on_tick(void *self, ump_time dt) { return (void)self, (void)dt, 0; }
-static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
-static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
+static int on_tick(void *self, ump_time dt) {
+  return (void)self, (void)dt, 0;
+}
+static int on_timer(void *self, uint64_t id) {
+  return (void)self, (void)id, 0;
+}
+static void on_timer_gone(void *self, uint64_t id) {
+  (void)self, (void)id;
+}
 static void on_forget(void *self, struct ump_client *c) {
   struct jt *w = self;
   for (size_t i = 0; i < w->n_clients; i++)
     if (w->clients[i] == c) w->clients[i] = NULL;
 }
 
-static const struct ump_rulebook_ops rules = {.connect = on_connect, .judge = on_judge, .disconnect = on_disconnect,
-                                              .login = on_login, .tick = on_tick, .timer = on_timer,
-                                              .timer_gone = on_timer_gone, .forget = on_forget};
+static const struct ump_rulebook_ops rules = {.connect = on_connect,
+                                              .judge = on_judge,
+                                              .disconnect = on_disconnect,
+                                              .login = on_login,
+                                              .tick = on_tick,
+                                              .timer = on_timer,
+                                              .timer_gone = on_timer_gone,
+                                              .forget = on_forget};
 
 /* ---- life ---- */
 
@@ -100,7 +121,8 @@ static const struct ump_option *option_named(const char *name) {
 }
 
 bool jt_make(struct jt *w, const struct jt_options *o) {
-  struct ump_option_value v[] = {{.name = "origin"}, {.name = "unmasked"}, {.name = "users"}, {.name = "unsent"}, {.name = "payload"}};
+  struct ump_option_value v[] = {
+      {.name = "origin"}, {.name = "unmasked"}, {.name = "users"}, {.name = "unsent"}, {.name = "payload"}};
   v[0].text = o->origin ? ump_text(o->origin) : ump_bytes(NULL, 0);
   v[1].number = o->unmasked;
   v[2].number = o->users ? o->users : strtoull(option_named("users")->fallback, NULL, 10);
@@ -111,7 +133,8 @@ bool jt_make(struct jt *w, const struct jt_options *o) {
   w->now = 1000 * UMP_S;
   w->rules = (struct ump_rulebook){.ops = &rules, .self = w};
   struct ump_engine_cfg cfg = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log};
-  struct ump_proto_cfg proto = {.mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = v, .n_options = 5};
+  struct ump_proto_cfg proto = {
+      .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log, .options = v, .n_options = 5};
   proto.limit = o->limit ? o->limit : 4096;
   proto.per_address = o->per_address ? o->per_address : ump_joint.per_address;
   w->engine = ump_engine_new(&cfg, w->now);
@@ -131,7 +154,9 @@ void jt_init_with(struct jt *w, const struct jt_options *o) {
   assert_true(jt_make(w, o));
 }
 
-void jt_init(struct jt *w) { jt_init_with(w, &(struct jt_options){0}); }
+void jt_init(struct jt *w) {
+  jt_init_with(w, &(struct jt_options){0});
+}
 
 void jt_drop(struct jt *w) {
   ump_engine_free(w->engine);
@@ -200,7 +225,9 @@ bool jt_try_open(struct jt *w, uint32_t conn, unsigned last) {
   return w->conns[conn].open;
 }
 
-void jt_open(struct jt *w, uint32_t conn) { assert_true(jt_try_open(w, conn, conn)); }
+void jt_open(struct jt *w, uint32_t conn) {
+  assert_true(jt_try_open(w, conn, conn));
+}
 
 void jt_send(struct jt *w, uint32_t conn, const void *p, size_t n) {
   const uint8_t *at = p;
@@ -281,12 +308,18 @@ void jt_sent_(struct jt *w, uint32_t conn, const char *hex, const char *file, in
   c->n = 0;
 }
 
-bool jt_is_closed(struct jt *w, uint32_t conn) { return w->conns[conn].closed; }
+bool jt_is_closed(struct jt *w, uint32_t conn) {
+  return w->conns[conn].closed;
+}
 void jt_closed_(struct jt *w, uint32_t conn, const char *file, int line) {
   if (!w->conns[conn].closed) print_error("connection %u is open\n", conn), _fail(file, line);
 }
-bool jt_reads(struct jt *w, uint32_t conn) { return ump_engine_wants(w->engine, w->listener, conn) & UMP_WANTS_INPUT; }
-void jt_forget(struct jt *w, uint32_t conn) { w->conns[conn].n = 0; }
+bool jt_reads(struct jt *w, uint32_t conn) {
+  return ump_engine_wants(w->engine, w->listener, conn) & UMP_WANTS_INPUT;
+}
+void jt_forget(struct jt *w, uint32_t conn) {
+  w->conns[conn].n = 0;
+}
 
 void jt_trace_(struct jt *w, const char *file, int line, const char *const *lines) {
   static char wanted[JT_TRACE];
@@ -378,8 +411,10 @@ void jt_channel(struct jt *w, const char *name, const char *what) {
     p += strlen(value);
     while (*p == ' ') p++;
     ump_plain_put_string(&fields, ump_text(word));
-    if (isdigit((unsigned char)value[0])) ump_plain_put_int(&fields, strtoll(value, NULL, 10));
-    else ump_plain_put_string(&fields, ump_text(value));
+    if (isdigit((unsigned char)value[0]))
+      ump_plain_put_int(&fields, strtoll(value, NULL, 10));
+    else
+      ump_plain_put_string(&fields, ump_text(value));
     n++;
     if (isdigit((unsigned char)*p)) break;
   }

@@ -1,5 +1,5 @@
-/* The broker between connections: every statement of wire/joint, and every row of its table of bad input. Each test is run
- * whole and byte by byte. */
+/* The broker between connections: every statement of wire/joint, and every row of its table of bad input. Each test is
+ * run whole and byte by byte. */
 #include "jt_world.h"
 
 #include <stdio.h>
@@ -243,7 +243,10 @@ static void test_joint_longest_frames(void **state) {
   jt_send(&w, 2, frame, N + 2);
   assert_int_equal(w.conns[1].n, 4 + 32765 + 4);
   assert_memory_equal(w.conns[1].out, "\xff\xff\x80\x00", 4);
-  assert_memory_equal(w.conns[1].out + 4 + 32765, "\x03\x80\x00" "a", 4);
+  assert_memory_equal(w.conns[1].out + 4 + 32765,
+                      "\x03\x80\x00"
+                      "a",
+                      4);
   jt_forget(&w, 1);
   memcpy(frame, "\x01\x01\xff\xff\x80", 5); /* an owner's, to all: 32766 bytes */
   jt_send(&w, 1, frame, N + 4);
@@ -283,19 +286,19 @@ static void test_joint_data_for_nobody_is_swallowed_in_step(void **state) {
 static void test_joint_the_target_is_fixed_at_the_header(void **state) {
   (void)state;
   lobby(0, 2);
-  jt_hex(&w, 1, "04 80 00 68"); /* half a frame for user 0, */
+  jt_hex(&w, 1, "04 80 00 68");    /* half a frame for user 0, */
   jt_hex(&w, 2, "00 02 00 01 00"); /* who leaves; */
   jt_open(&w, 10);
   jt_hex(&w, 10, "00 01 01 05 6c6f626279"); /* another takes his number */
   jt_hex(&w, 1, "69");
   jt_sent(&w, 10, "00 03 01 00 00"); /* and gets nothing of it */
-  jt_hex(&w, 1, "01 01 03 80 68"); /* half a broadcast */
+  jt_hex(&w, 1, "01 01 03 80 68");   /* half a broadcast */
   jt_open(&w, 11);
   jt_hex(&w, 11, "00 01 01 05 6c6f626279");
   jt_hex(&w, 1, "69");
   jt_sent(&w, 10, "03 00 6869");
   jt_sent(&w, 11, "00 03 01 00 00"); /* came behind its header */
-  jt_hex(&w, 3, "03 00 68"); /* half a frame to the owner, who makes a new joint of the same number */
+  jt_hex(&w, 3, "03 00 68");         /* half a frame to the owner, who makes a new joint of the same number */
   jt_hex(&w, 1, "00 03 00 01 00  00 00 01 03 6e6577");
   jt_hex(&w, 3, "69  00 01 01 03 6e6577");
   jt_forget(&w, 1);
@@ -362,7 +365,8 @@ static void test_joint_unknown_commands_close(void **state) {
 
 static void test_joint_lengths_that_are_none_close(void **state) {
   (void)state;
-  closes("00 02 00 00"), closes("00 02 00 02 00 00"), closes("00 03 00 05 00"), closes("00 04 00 01 00"), closes("00 04 00 03 000000");
+  closes("00 02 00 00"), closes("00 02 00 02 00 00"), closes("00 03 00 05 00"), closes("00 04 00 01 00"),
+      closes("00 04 00 03 000000");
 }
 
 static void test_joint_create_and_enter_with_number_0_close(void **state) {
@@ -388,7 +392,8 @@ static void test_joint_leave_delete_kick_of_nothing_are_ignored(void **state) {
   BOTH {
     start(piece);
     jt_open(&w, 1);
-    jt_hex(&w, 1, "00 02 00 01 00  00 03 00 01 00  00 04 00 02 00 00  00 02 00 01 ff  00 03 00 01 ff  00 04 00 02 ff ff");
+    jt_hex(&w, 1,
+           "00 02 00 01 00  00 03 00 01 00  00 04 00 02 00 00  00 02 00 01 ff  00 03 00 01 ff  00 04 00 02 ff ff");
     jt_hex(&w, 1, "00 00 01 01 61  00 04 00 02 00 07");
     jt_sent(&w, 1, "00 03 01 00 00");
     jt_end(&w);

@@ -141,11 +141,12 @@ static void test_joint_chunks_however_cut(void **state) {
     start("mode=chunk");
     w.piece = piece;
     come(1);
-    jt_hex(&w, 1, "02 00 01  03 00 6869"); /* size and body as the library sends them */
-    jt_hex(&w, 1, "04 00 01 6869");        /* in one frame */
-    jt_hex(&w, 1, "03 00 01 68  02 00 69"); /* in odd pieces */
+    jt_hex(&w, 1, "02 00 01  03 00 6869");              /* size and body as the library sends them */
+    jt_hex(&w, 1, "04 00 01 6869");                     /* in one frame */
+    jt_hex(&w, 1, "03 00 01 68  02 00 69");             /* in odd pieces */
     jt_hex(&w, 1, "07 00 00 61 00 62 01 63  02 00 63"); /* three in two frames */
-    jt_trace(&w, "connect 0 lobby", "0 chunk 'hi'", "0 chunk 'hi'", "0 chunk 'hi'", "0 chunk 'a'", "0 chunk 'b'", "0 chunk 'cc'");
+    jt_trace(&w, "connect 0 lobby", "0 chunk 'hi'", "0 chunk 'hi'", "0 chunk 'hi'", "0 chunk 'a'", "0 chunk 'b'",
+             "0 chunk 'cc'");
     jt_end(&w);
   }
 }
@@ -230,7 +231,8 @@ static void test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick(void **
   come(1);
   jt_forget(&w, 1);
   jt_trace(&w, "connect 0 lobby");
-  static const char *const bad[] = {"04 00 01 0063", "05 00 02 000005", "04 00 01 0900", "06 00 03 0001 05 61", "06 00 03 0001 01 ff"};
+  static const char *const bad[] = {"04 00 01 0063", "05 00 02 000005", "04 00 01 0900", "06 00 03 0001 05 61",
+                                    "06 00 03 0001 01 ff"};
   /* no such procedure; parameters cut; no such object; cut in a string; no UTF-8 */
   for (int i = 0; i < 15; i++) jt_hex(&w, 1, bad[i % 5]);
   jt_no_trace(&w);
@@ -422,8 +424,9 @@ static void test_joint_channels_that_speak_otherwise_are_closed(void **state) {
   jt_hex(&w, 1, ENTER_LOBBY "03 00 6869");
   jt_sent(&w, 1, "00 03 01 00 00");
   jt_trace(&w, "connect 0 lobby", "disconnect 0 the channel was closed", "connect 1 lobby", "1 data 'hi'");
-  declare("lobby", "mode=data max_chunk=100000", NULL, NULL); /* sizes of chunks take another form: matters to chunks alone, */
-  jt_sent(&w, 1, "00 04 00 02 00 01");                        /* but both sides were built for it */
+  declare("lobby", "mode=data max_chunk=100000", NULL,
+          NULL);                       /* sizes of chunks take another form: matters to chunks alone, */
+  jt_sent(&w, 1, "00 04 00 02 00 01"); /* but both sides were built for it */
   jt_end(&w);
 }
 

@@ -113,7 +113,8 @@ static void test_joint_types_are_written_as_in_a_declaration(void **state) {
   (void)state;
   uint8_t buf[64];
   struct ump_bytes t = parse("Map<Int, Map<String, Array<Int>>>", buf, sizeof buf);
-  static const uint8_t nested[] = {UMP_JOINT_MAP, UMP_JOINT_INT32, UMP_JOINT_MAP, UMP_JOINT_STRING, UMP_JOINT_ARRAY, UMP_JOINT_INT32};
+  static const uint8_t nested[] = {UMP_JOINT_MAP,    UMP_JOINT_INT32, UMP_JOINT_MAP,
+                                   UMP_JOINT_STRING, UMP_JOINT_ARRAY, UMP_JOINT_INT32};
   assert_true(ump_bytes_equal(t, ump_bytes(nested, sizeof nested)));
   static const uint8_t int_map[] = {UMP_JOINT_MAP, UMP_JOINT_INT32, UMP_JOINT_DOUBLE};
   assert_true(ump_bytes_equal(parse("IntMap<Double>", buf, sizeof buf), ump_bytes(int_map, 3)));
@@ -121,7 +122,8 @@ static void test_joint_types_are_written_as_in_a_declaration(void **state) {
   assert_true(ump_bytes_equal(parse(" StringMap < List<Bytes> > ", buf, sizeof buf), ump_bytes(string_map, 4)));
   static const char *const plain[] = {"Bool", "Byte", "UInt16", "Int16", "Int32", "Float", "Double", "String", "Bytes"};
   for (uint8_t i = 0; i < 9; i++) assert_int_equal(parse(plain[i], buf, sizeof buf).p[0], i);
-  parse("Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Int>>>>>>>>>>>>>>>", buf, 64);
+  parse("Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Int>>>>>>>>>>>>>>>",
+        buf, 64);
 }
 
 static void test_joint_types_that_are_none_are_refused_with_a_reason(void **state) {
@@ -135,7 +137,8 @@ static void test_joint_types_that_are_none_are_refused_with_a_reason(void **stat
   refuses("Map<Int32>", "a map has the types of its keys and its values, as in Map<String, Int32>");
   refuses("Map<Float, Int32>", "a map's keys are whole numbers or String");
   refuses("Map<Array<Int>, Int32>", "a map's keys are whole numbers or String");
-  refuses("Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Int>>>>>>>>>>>>>>>>",
+  refuses("Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Array<Int>>>>>>>>>"
+          ">>>>>>>",
           "more than 15 types in one another");
 }
 
@@ -217,8 +220,12 @@ static void test_joint_string_sizes_are_not_minus_one_and_have_four_bytes_at_mos
   (void)state;
   struct call c;
   struct ump_joint_fault fault;
-  static const struct { size_t n; const char *head; size_t len; } sizes[] = {
-      {0, "\x00", 1}, {127, "\x7f", 1}, {128, "\x80\x01", 2}, {16383, "\xff\x7f", 2}, {16384, "\x80\x80\x01", 3}, {2097152, "\x80\x80\x80\x01", 4}};
+  static const struct {
+    size_t n;
+    const char *head;
+    size_t len;
+  } sizes[] = {{0, "\x00", 1},         {127, "\x7f", 1},           {128, "\x80\x01", 2},
+               {16383, "\xff\x7f", 2}, {16384, "\x80\x80\x01", 3}, {2097152, "\x80\x80\x80\x01", 4}};
   size_t most = 2097152;
   uint8_t *text = malloc(most + 16), *out = malloc(most + 16), *plain = malloc(most + 32);
   memset(text, 'a', most);
@@ -238,7 +245,11 @@ static void test_joint_string_sizes_are_not_minus_one_and_have_four_bytes_at_mos
   }
   free(text), free(out), free(plain);
   assert_int_equal(read_call(&c, "\x80\x00", 2), UMP_EMALFORMED); /* a last byte 0 behind others */
-  assert_int_equal(read_call(&c, "\x85\x00" "aaaaa", 7), UMP_EMALFORMED);
+  assert_int_equal(read_call(&c,
+                             "\x85\x00"
+                             "aaaaa",
+                             7),
+                   UMP_EMALFORMED);
 }
 
 static void test_joint_call_counts_reserve_nothing(void **state) {
@@ -320,10 +331,12 @@ static void test_joint_call_takes_what_lua_has(void **state) {
   ump_plain_put_array(&c.p, 1), ump_plain_put_float(&c.p, -2.0); /* a float that is whole */
   gives(&c, "\xfe\xff\xff\xff", 4);
   begin(&c, TYPES("Map<Byte, Bool>"));
-  ump_plain_put_map(&c.p, 1), ump_plain_put_int(&c.p, 5), ump_plain_put_tag(&c.p, UMP_PLAIN_TRUE); /* can be no list of values */
+  ump_plain_put_map(&c.p, 1), ump_plain_put_int(&c.p, 5),
+      ump_plain_put_tag(&c.p, UMP_PLAIN_TRUE); /* can be no list of values */
   gives(&c, "\x01\x05\x01", 3);
   begin(&c, TYPES("Array<Int32>", "Map<String, Bool>"));
-  ump_plain_put_array(&c.p, 2), ump_plain_put_map(&c.p, 0), ump_plain_put_tag(&c.p, UMP_PLAIN_NULL); /* {} and host.null */
+  ump_plain_put_array(&c.p, 2), ump_plain_put_map(&c.p, 0),
+      ump_plain_put_tag(&c.p, UMP_PLAIN_NULL); /* {} and host.null */
   gives(&c, "\x00\x00", 2);
   begin(&c, TYPES("Map<Int32, Byte>"));
   ump_plain_put_array(&c.p, 1), ump_plain_put_array(&c.p, 2), ump_plain_put_int(&c.p, 8), ump_plain_put_int(&c.p, 9);

@@ -273,8 +273,9 @@ static void visit(void) {
   jt_send(&w, 1, big, 5 + 0x11f);
   jt_hex(&w, 1, "00 04 00 02 00 00");
   if (jt_try_open(&w, 4, 4)) {
-    static const char get[] = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    static const char get[] =
+        "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     jt_send(&w, 4, get, sizeof get - 1);
     jt_hex(&w, 4, "82 87 00000000 00 01 01 03 72 70 63  82 84 00000000 03 00 00 02");
   }

@@ -1,5 +1,6 @@
-/* The transcripts of wire/joint (vectors/joint.vectors.json), replayed through the real protocol and engine, in four cuttings.
- * Each scenario is compared as its `compare` says, against what the page rules that umpire sends (umpire_hex where given). */
+/* The transcripts of wire/joint (vectors/joint.vectors.json), replayed through the real protocol and engine, in four
+ * cuttings. Each scenario is compared as its `compare` says, against what the page rules that umpire sends (umpire_hex
+ * where given). */
 #include "jt_world.h"
 
 #include <stdlib.h>
@@ -198,10 +199,18 @@ static void run(size_t piece) {
   free(json);
 }
 
-static void test_joint_transcripts_whole(void **state) { (void)state, run(0); }
-static void test_joint_transcripts_byte_by_byte(void **state) { (void)state, run(1); }
-static void test_joint_transcripts_in_pieces_of_7(void **state) { (void)state, run(7); }
-static void test_joint_transcripts_in_pieces_of_1000(void **state) { (void)state, run(1000); }
+static void test_joint_transcripts_whole(void **state) {
+  (void)state, run(0);
+}
+static void test_joint_transcripts_byte_by_byte(void **state) {
+  (void)state, run(1);
+}
+static void test_joint_transcripts_in_pieces_of_7(void **state) {
+  (void)state, run(7);
+}
+static void test_joint_transcripts_in_pieces_of_1000(void **state) {
+  (void)state, run(1000);
+}
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -9,10 +9,12 @@ static struct jt w;
 #define BOTH for (size_t piece = 0; piece < 2; piece++)
 
 #define LINE(text) text "\r\n"
-#define REQUEST    LINE("GET / HTTP/1.1") LINE("Host: localhost") LINE("Upgrade: websocket") LINE("Connection: Upgrade") \
-                   LINE("Sec-WebSocket-Version: 13") LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-static const char answer[] = LINE("HTTP/1.1 101 Switching Protocols") LINE("Upgrade: websocket") LINE("Connection: Upgrade")
-    LINE("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") "\r\n";
+#define REQUEST                                                                                                        \
+  LINE("GET / HTTP/1.1")                                                                                               \
+  LINE("Host: localhost") LINE("Upgrade: websocket") LINE("Connection: Upgrade") LINE("Sec-WebSocket-Version: 13")     \
+      LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+static const char answer[] = LINE("HTTP/1.1 101 Switching Protocols") LINE("Upgrade: websocket")
+    LINE("Connection: Upgrade") LINE("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") "\r\n";
 
 static void upgrade(uint32_t conn) {
   if (!w.conns[conn].open) jt_open(&w, conn);
@@ -91,7 +93,10 @@ static void test_joint_web_frames_in_the_segment_of_the_upgrade(void **state) {
   (void)state;
   start(0);
   jt_open(&w, 1);
-  jt_send(&w, 1, REQUEST "\r\n\x82\x85\0\0\0\0\0\0\x01\x01" "a", sizeof REQUEST + 1 + 11);
+  jt_send(&w, 1,
+          REQUEST "\r\n\x82\x85\0\0\0\0\0\0\x01\x01"
+                  "a",
+          sizeof REQUEST + 1 + 11);
   assert_int_equal(w.conns[1].n, sizeof answer - 1 + 7);
   assert_memory_equal(w.conns[1].out + sizeof answer - 1, "\x82\x05\x00\x03\x01\x00\x00", 7);
   jt_end(&w);
@@ -143,7 +148,8 @@ static void test_joint_web_what_came_before_the_close_counts(void **state) {
   jt_hex(&w, 2, "00 00 01 01 61");
   upgrade(1);
   jt_forget(&w, 2);
-  jt_hex(&w, 1, "82 85 00000000 00 01 01 01 61  82 83 00000000 02 00 78  82 85 00000000 00 02 00 01 00  88 82 00000000 03 e8");
+  jt_hex(&w, 1,
+         "82 85 00000000 00 01 01 01 61  82 83 00000000 02 00 78  82 85 00000000 00 02 00 01 00  88 82 00000000 03 e8");
   jt_sent(&w, 1, "82 05 00 03 01 00 00 88 02 03 e8");
   jt_sent(&w, 2, "00 04 00 00 00 00 03 80 00 78 00 05 00 01 00 00 01");
   jt_end(&w);
@@ -162,13 +168,13 @@ static void ends(const char *hex, const char *last_words) {
 
 static void test_joint_web_violations_close_with_a_code(void **state) {
   (void)state;
-  ends("81 81 00000000 61", "88 02 03eb");           /* text: 1003 */
-  ends("c2 81 00000000 61", "88 02 03ea");           /* reserved bits: 1002 */
-  ends("82 01 61", "88 02 03ea");                    /* no mask */
-  ends("80 81 00000000 61", "88 02 03ea");           /* continues nothing */
-  ends("82 ff 0000000000100001 00", "88 02 03f1");   /* over 1 MiB, by its header: 1009 */
-  ends("88 81 00000000 03", "88 02 03ea");           /* a close of one byte */
-  ends("82 82 00000000 00 99", "88 02 03f0");        /* an unknown command: 1008 */
+  ends("81 81 00000000 61", "88 02 03eb");         /* text: 1003 */
+  ends("c2 81 00000000 61", "88 02 03ea");         /* reserved bits: 1002 */
+  ends("82 01 61", "88 02 03ea");                  /* no mask */
+  ends("80 81 00000000 61", "88 02 03ea");         /* continues nothing */
+  ends("82 ff 0000000000100001 00", "88 02 03f1"); /* over 1 MiB, by its header: 1009 */
+  ends("88 81 00000000 03", "88 02 03ea");         /* a close of one byte */
+  ends("82 82 00000000 00 99", "88 02 03f0");      /* an unknown command: 1008 */
 }
 
 static void test_joint_web_65_fragments_close_with_1008(void **state) {
@@ -223,7 +229,8 @@ static void test_joint_web_requests_that_are_refused(void **state) {
   refused("GRAB all\r\n", "HTTP/1.1 400 ");
   refused(REQUEST LINE("Origin: https://evil.example") "\r\n", "HTTP/1.1 403 ");
   jt_open(&w, 1);
-  jt_send(&w, 1, REQUEST LINE("Origin: https://play.example") "\r\n", strlen(REQUEST LINE("Origin: https://play.example") "\r\n"));
+  jt_send(&w, 1, REQUEST LINE("Origin: https://play.example") "\r\n",
+          strlen(REQUEST LINE("Origin: https://play.example") "\r\n"));
   assert_memory_equal(w.conns[1].out, answer, sizeof answer - 1);
   jt_end(&w);
 }

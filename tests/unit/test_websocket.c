@@ -9,12 +9,12 @@
 /* ---- the request ---- */
 
 #define LINE(text) text "\r\n"
-#define GET  LINE("GET /any?thing HTTP/1.1")
-#define BASE LINE("Host: localhost:7680") LINE("Upgrade: websocket") LINE("Connection: keep-alive, Upgrade")
-#define KEY  LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-#define V13  LINE("Sec-WebSocket-Version: 13")
-#define GOOD GET BASE KEY V13
-#define END  "\r\n"
+#define GET        LINE("GET /any?thing HTTP/1.1")
+#define BASE       LINE("Host: localhost:7680") LINE("Upgrade: websocket") LINE("Connection: keep-alive, Upgrade")
+#define KEY        LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+#define V13        LINE("Sec-WebSocket-Version: 13")
+#define GOOD       GET BASE KEY V13
+#define END        "\r\n"
 
 struct upgrade {
   struct testing_mem mem;
@@ -57,8 +57,9 @@ static void test_websocket_answers_the_key_of_the_rfc(void **state) {
   (void)state;
   struct upgrade a;
   assert_int_equal(ask(&a, GOOD END "frames", strlen(GOOD END "frames"), SIZE_MAX, ""), 101);
-  assert_string_equal(a.answer, LINE("HTTP/1.1 101 Switching Protocols") LINE("Upgrade: websocket") LINE("Connection: Upgrade")
-                                    LINE("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") END);
+  assert_string_equal(a.answer,
+                      LINE("HTTP/1.1 101 Switching Protocols") LINE("Upgrade: websocket") LINE("Connection: Upgrade")
+                          LINE("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") END);
   assert_int_equal(a.left, 6); /* bytes behind the header are frames already */
   for (size_t piece = 1; piece < 20; piece++) assert_int_equal(ask(&a, GOOD END, strlen(GOOD END), piece, ""), 101);
 }
@@ -67,9 +68,13 @@ static void test_websocket_takes_names_and_words_without_regard_to_case(void **s
   (void)state;
   assert_int_equal(status_of(GET LINE("UPGRADE:  WebSocket") LINE("connection: uPGRADE") V13 KEY END), 101);
   assert_int_equal(status_of(GET LINE("Upgrade: h2c, websocket") LINE("Connection: Upgrade") V13 KEY END), 101);
-  assert_int_equal(status_of(GET LINE("Upgrade: websocket") LINE("Connection: keep-alive") LINE("Connection: Upgrade") V13 KEY END), 101);
+  assert_int_equal(
+      status_of(GET LINE("Upgrade: websocket") LINE("Connection: keep-alive") LINE("Connection: Upgrade") V13 KEY END),
+      101);
   /* offers are not taken up */
-  assert_int_equal(status_of(GOOD LINE("Sec-WebSocket-Extensions: permessage-deflate") LINE("Sec-WebSocket-Protocol: chat") END), 101);
+  assert_int_equal(
+      status_of(GOOD LINE("Sec-WebSocket-Extensions: permessage-deflate") LINE("Sec-WebSocket-Protocol: chat") END),
+      101);
 }
 
 static void test_websocket_refuses_what_is_no_upgrade(void **state) {
@@ -201,7 +206,8 @@ static const char *run(size_t piece) {
       size_t n = strlen(s.trace);
       if (got == UMP_WS_DATA) memcpy(s.stream + s.n_stream, data.p, data.n), s.n_stream += data.n;
       if (got == UMP_WS_PING || got == UMP_WS_PONG)
-        sprintf(s.trace + n, "%s%s:%.*s", n ? " " : "", got == UMP_WS_PING ? "ping" : "pong", (int)data.n, (const char *)data.p);
+        sprintf(s.trace + n, "%s%s:%.*s", n ? " " : "", got == UMP_WS_PING ? "ping" : "pong", (int)data.n,
+                (const char *)data.p);
       if (got == UMP_WS_CLOSE || got == UMP_WS_FAIL)
         sprintf(s.trace + n, "%s%s:%u", n ? " " : "", got == UMP_WS_CLOSE ? "close" : "fail", code);
     }
@@ -274,7 +280,9 @@ static void test_websocket_violations_end_with_1002(void **state) {
     char raw[6] = {(char)(0x80 | op), (char)0x80};
     if (op < 8 || op > 10) wrong(raw, 6, "fail:1002");
   }
-  wrong("\x82\x01" "a", 3, "fail:1002");                          /* no mask */
+  wrong("\x82\x01"
+        "a",
+        3, "fail:1002");                                          /* no mask */
   wrong("\x09\x80\0\0\0\0", 6, "fail:1002");                      /* a ping in pieces */
   wrong("\x89\xfe\x00\x7e\0\0\0\0", 8, "fail:1002");              /* a ping of 126 bytes */
   wrong("\x80\x80\0\0\0\0", 6, "fail:1002");                      /* continues nothing */
@@ -306,10 +314,16 @@ static void test_websocket_text_too_long_and_too_many_pieces(void **state) {
 
 static void test_websocket_close_codes(void **state) {
   (void)state;
-  static const struct { const char *payload; size_t n; const char *words; } closes[] = {
+  static const struct {
+    const char *payload;
+    size_t n;
+    const char *words;
+  } closes[] = {
       {"", 0, "close:0"},
       {"\x03\xe8", 2, "close:1000"},
-      {"\x03\xf3" "bye", 5, "close:1011"},
+      {"\x03\xf3"
+       "bye",
+       5, "close:1011"},
       {"\x0b\xb8", 2, "close:3000"},
       {"\x13\x87", 2, "close:4999"},
       {"\x03", 1, "fail:1002"},

@@ -1,5 +1,5 @@
-/* What a rulebook declares: read from plain data, compared with what was there before. Channels that go on keep their users;
- * those that are gone, or speak otherwise than before, are closed. */
+/* What a rulebook declares: read from plain data, compared with what was there before. Channels that go on keep their
+ * users; those that are gone, or speak otherwise than before, are closed. */
 #include "proto/joint/internal.h"
 
 /* ---- reading ---- */
@@ -44,9 +44,10 @@ static void read_word(void *ctx, const struct ump_plain *key, struct ump_reader 
   struct ump_plain v;
   const char *why;
   if (!ump_plain_get(&value, &v) || v.tag != UMP_PLAIN_STRING) return;
-  if (key->i == 1) r->procedure->name = v.s;
-  else if (ump_joint_type_parse(v.s, &r->types, &why) == 0) r->procedure->types = ump_bytes(
-      r->procedure->types.p, (size_t)(r->types.p + r->types.n - r->procedure->types.p));
+  if (key->i == 1)
+    r->procedure->name = v.s;
+  else if (ump_joint_type_parse(v.s, &r->types, &why) == 0)
+    r->procedure->types = ump_bytes(r->procedure->types.p, (size_t)(r->types.p + r->types.n - r->procedure->types.p));
 }
 
 static void read_procedure(void *ctx, const struct ump_plain *key, struct ump_reader value) {
@@ -115,7 +116,8 @@ static void read_channel(void *ctx, const struct ump_plain *key, struct ump_read
     s->v = v, s->cap = cap;
   }
   r->channel = &s->v[s->n++];
-  *r->channel = (struct channel){.name = key->s, .mode = MODE_CHUNK, .max_chunk = 32768, .max_users = USERS_MAX, .max_rate = 1000};
+  *r->channel = (struct channel){
+      .name = key->s, .mode = MODE_CHUNK, .max_chunk = 32768, .max_users = USERS_MAX, .max_rate = 1000};
   each_pair(&value, read_field, r);
   r->channel->width = ump_joint_chunk_width(r->channel->max_chunk);
 }
@@ -124,7 +126,8 @@ static void read_top(void *ctx, const struct ump_plain *key, struct ump_reader v
   if (is(key, "channels")) each_pair(&value, read_channel, ctx);
 }
 
-/* Names stay in a copy of the declaration; types in prefix form are never longer than their text, and stand behind it. */
+/* Names stay in a copy of the declaration; types in prefix form are never longer than their text, and stand behind it.
+ */
 static bool read_channels(struct joint_proto *l, struct ump_bytes plain, struct channels *out) {
   *out = (struct channels){.n_bytes = 2 * plain.n};
   if (plain.n == 0) return true;
@@ -168,7 +171,8 @@ const struct procedure *ump__joint_procedure(const struct remotes *r, uint8_t id
   return NULL;
 }
 
-const struct procedure *ump__joint_procedure_named(const struct remotes *r, struct ump_bytes name, uint8_t *id, uint8_t *number) {
+const struct procedure *ump__joint_procedure_named(const struct remotes *r, struct ump_bytes name, uint8_t *id,
+                                                   uint8_t *number) {
   for (unsigned i = 0; i < r->n; i++)
     for (unsigned k = 0; k < r->v[i].n; k++) {
       if (!ump_bytes_equal(r->v[i].procedures[k].name, name)) continue;
@@ -220,7 +224,8 @@ static void cannot_open(struct joint_proto *l, const struct channel *c, const ch
 static void open_channel(struct joint_proto *l, struct channel *c) {
   struct joint *j = NULL;
   if (ump__joint_find(l, c->name)) {
-    cannot_open(l, c, "channel_taken", ": a connection owns a channel of this name; the rulebook's opens when that one is gone");
+    cannot_open(l, c, "channel_taken",
+                ": a connection owns a channel of this name; the rulebook's opens when that one is gone");
   } else if (!(j = ump__joint_new(l, c->name))) {
     l->counts[NO_MEMORY]++;
     cannot_open(l, c, "channel_memory", ": there is no memory to open it");
@@ -240,7 +245,8 @@ void ump__joint_configure(struct joint_proto *l, struct ump_bytes plain) {
   ump__joint_forget_encoded(l);
   if (!read_channels(l, plain, &fresh)) {
     l->counts[NO_MEMORY]++;
-    ump_log_text(l->log, UMP_ERROR, "channel_memory", NULL, "no memory for the rulebook's channels; those before stay as they are");
+    ump_log_text(l->log, UMP_ERROR, "channel_memory", NULL,
+                 "no memory for the rulebook's channels; those before stay as they are");
     ump__joint_channels_free(l, &fresh);
     return;
   }

@@ -11,7 +11,8 @@ static const char *check_joint(const struct joint_proto *l, const struct joint *
     if (s->joint != j || s->user != u) return "a seat that belongs to another joint";
     if (s->conn->closing || l->conns[s->conn->id] != s->conn) return "a seat of a connection that is gone";
     if (ump__joint_seat(s->conn, s->number) != s) return "a seat that its connection does not know";
-    if ((s->member != NULL) != (j->channel != NULL)) return "a member in a connection's joint, or none in the rulebook's";
+    if ((s->member != NULL) != (j->channel != NULL))
+      return "a member in a connection's joint, or none in the rulebook's";
     if (s->member && (s->member->seat != s || ump_list_linked(&s->member->link))) return "a member without its seat";
   }
   if (n != j->n_users) return "users are not as many as are counted";
@@ -24,7 +25,8 @@ static const char *check_joint(const struct joint_proto *l, const struct joint *
 static const char *check_conn(const struct joint_proto *l, const struct conn *c) {
   if (c->waits_for && !ump_list_linked(&c->waits_for->full)) return "somebody waits for one who is not full";
   if ((c->waits_for != NULL) != ump_list_linked(&c->waiting)) return "somebody waits for nobody";
-  if (!c->closing && !c->aborted && (c->out.n > l->unsent) != ump_list_linked(&c->full)) return "full, and nobody knows";
+  if (!c->closing && !c->aborted && (c->out.n > l->unsent) != ump_list_linked(&c->full))
+    return "full, and nobody knows";
   if (!c->closing) return NULL;
   for (unsigned i = 0; i < c->own_cap; i++)
     if (c->own[i]) return "a joint of a connection that has ended";

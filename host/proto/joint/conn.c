@@ -1,8 +1,10 @@
-/* A connection's life: open, held back while somebody it sends to reads slowly, ended; and its timers. Each timeout is a list
- * in order of time, so that arming and ending are O(1). */
+/* A connection's life: open, held back while somebody it sends to reads slowly, ended; and its timers. Each timeout is
+ * a list in order of time, so that arming and ending are O(1). */
 #include "proto/joint/internal.h"
 
-struct conn *ump__joint_conn(struct joint_proto *l, uint32_t id) { return id < l->conns_cap ? l->conns[id] : NULL; }
+struct conn *ump__joint_conn(struct joint_proto *l, uint32_t id) {
+  return id < l->conns_cap ? l->conns[id] : NULL;
+}
 
 struct conn *ump__joint_conn_new(struct joint_proto *l, uint32_t id, const struct ump_addr *from) {
   struct conn *c = ump_zalloc(l->mem, sizeof *c);
@@ -114,16 +116,19 @@ void ump__joint_time(struct joint_proto *l, struct conn *c) {
   struct ump_list *list = NULL;
   ump_list_remove(&c->timer);
   if (c->waits_for || ump_list_linked(&c->paused)) return;
-  if (c->web && ump_ws_in_header(&c->web->ws)) list = &l->command;
-  else if (in.n) list = in.p[0] == 0 ? &l->command : &l->data;
-  else if (c->web && ump_ws_in_payload(&c->web->ws)) list = &l->data;
+  if (c->web && ump_ws_in_header(&c->web->ws))
+    list = &l->command;
+  else if (in.n)
+    list = in.p[0] == 0 ? &l->command : &l->data;
+  else if (c->web && ump_ws_in_payload(&c->web->ws))
+    list = &l->data;
   if (list) ump_list_push(list, &c->timer);
 }
 
 /* The first of a list whose time is over by now; NULL: none. */
-#define OVERDUE(list, member, field, length)                                                                                   \
-  (ump_list_empty(list) || UMP_CONTAINER((list)->next, struct conn, member)->field + (length) > l->now                         \
-       ? NULL                                                                                                                  \
+#define OVERDUE(list, member, field, length)                                                                           \
+  (ump_list_empty(list) || UMP_CONTAINER((list)->next, struct conn, member)->field + (length) > l->now                 \
+       ? NULL                                                                                                          \
        : UMP_CONTAINER((list)->next, struct conn, member))
 
 static void give_up(struct joint_proto *l, struct ump_list *list, ump_time length) {
@@ -153,7 +158,8 @@ void ump__joint_expire(struct joint_proto *l) {
   while ((c = OVERDUE(&l->closing, timer, since, CLOSING_TIMEOUT))) ump__joint_abort(l, c);
   while ((c = OVERDUE(&l->full, full, full_since, SLOW_TIMEOUT))) {
     l->counts[SLOW_READER]++;
-    ump_log_text(l->log, UMP_INFO, "slow_reader", &c->addr, "it does not read what it is sent; the connection is closed");
+    ump_log_text(l->log, UMP_INFO, "slow_reader", &c->addr,
+                 "it does not read what it is sent; the connection is closed");
     ump__joint_abort(l, c);
   }
   while ((c = OVERDUE(&l->keep, keep, last_out, KEEP_ALIVE))) keep_alive(l, c);

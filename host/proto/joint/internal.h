@@ -1,9 +1,9 @@
 /* What the files of this protocol share.
  *
- * A connection (conn) owns joints and has seats in joints of others; a seat in a joint of the rulebook's has a member, which
- * is what the engine knows as a client. Conns are named by the driver's number, members by their session; both outlive
- * nothing that points to them: who goes takes himself out of every list. Joints and seats have serials, so that half a frame
- * does not reach somebody who came after its header. */
+ * A connection (conn) owns joints and has seats in joints of others; a seat in a joint of the rulebook's has a member,
+ * which is what the engine knows as a client. Conns are named by the driver's number, members by their session; both
+ * outlive nothing that points to them: who goes takes himself out of every list. Joints and seats have serials, so that
+ * half a frame does not reach somebody who came after its header. */
 #ifndef UMP_PROTO_JOINT_INTERNAL_H
 #define UMP_PROTO_JOINT_INTERNAL_H
 
@@ -17,35 +17,60 @@
 #include "proto/proto.h"
 
 enum {
-  JOINTS_MAX = 128,          /* own ones, and entered ones, of a connection */
-  USERS_MAX = 256,           /* of a joint */
-  FRAME_MAX = 2 + UMP_JOINT_SIZE_MAX,
-  DATA_MAX = 32766,          /* bytes in a frame to a user: N is one more */
-  DATA_MAX_OWNER = 32765,    /* bytes in a frame to an owner: N is two more */
-  READ_MAX = 64 * 1024,      /* what the driver may bring at a time */
-  IN_MAX = 4 * READ_MAX,     /* a frame, and what comes before the driver hears that we want no more */
-  TURN = 256,                /* frames of a connection before others get their turn */
-  PINGS_A_SECOND = 10,       /* hardening T16 */
-  STRIKES = 16,              /* malformed calls in a row, then the user is kicked */
-  EARLY_MAX = 64 * 1024,     /* bytes of calls that wait for the user to offer the object */
-  NOTICE_MAX = 8 << 20,      /* a rulebook's notice in plain data */
-  SHARE_FROM = 64,           /* bytes: a reference to a shared payload costs as much as a copy of these */
+  JOINTS_MAX = 128,       /* own ones, and entered ones, of a connection */
+  USERS_MAX = 256,        /* of a joint */
+  DATA_MAX = 32766,       /* bytes in a frame to a user: N is one more */
+  DATA_MAX_OWNER = 32765, /* bytes in a frame to an owner: N is two more */
+  READ_MAX = 64 * 1024,   /* what the driver may bring at a time */
+  IN_MAX = 4 * READ_MAX,  /* a frame, and what comes before the driver hears that we want no more */
+  TURN = 256,             /* frames of a connection before others get their turn */
+  PINGS_A_SECOND = 10,    /* hardening T16 */
+  STRIKES = 16,           /* malformed calls in a row, then the user is kicked */
+  EARLY_MAX = 64 * 1024,  /* bytes of calls that wait for the user to offer the object */
+  NOTICE_MAX = 8 << 20,   /* a rulebook's notice in plain data */
+  SHARE_FROM = 64,        /* bytes: a reference to a shared payload costs as much as a copy of these */
 };
-#define FIRST_TIMEOUT (5 * UMP_S)    /* until the first byte, or the complete upgrade */
-#define COMMAND_TIMEOUT (10 * UMP_S) /* in a command or the header of a WebSocket frame, without a byte */
-#define DATA_TIMEOUT (30 * UMP_S)    /* in a data frame */
-#define KEEP_ALIVE (5 * UMP_S)       /* after the last bytes we sent */
-#define SLOW_TIMEOUT (5 * UMP_S)     /* above the limit of unsent bytes */
-#define CLOSING_TIMEOUT (5 * UMP_S)  /* for the last words to be read */
-#define PAUSE (50 * UMP_MS)          /* of a user who sends more events than his channel takes */
+#define FIRST_TIMEOUT   (5 * UMP_S)   /* until the first byte, or the complete upgrade */
+#define COMMAND_TIMEOUT (10 * UMP_S)  /* in a command or the header of a WebSocket frame, without a byte */
+#define DATA_TIMEOUT    (30 * UMP_S)  /* in a data frame */
+#define KEEP_ALIVE      (5 * UMP_S)   /* after the last bytes we sent */
+#define SLOW_TIMEOUT    (5 * UMP_S)   /* above the limit of unsent bytes */
+#define CLOSING_TIMEOUT (5 * UMP_S)   /* for the last words to be read */
+#define PAUSE           (50 * UMP_MS) /* of a user who sends more events than his channel takes */
 
 /* On the wire: Reason of the library. */
 enum reason { DISCONNECTED = 0, CLOSED = 1, KICKED = 2 };
 
 enum counter {
-  CREATES, ENTERS, LEAVES, DELETES, KICKS, COMMANDS_REFUSED, FRAMES, FRAMES_LOST, BROADCASTS, DELIVERIES, EVENTS, CALLS_MALFORMED,
-  CHUNKS_PADDED, NOTICES, NOTICES_NOT_FOR_THEM, NOTICES_FULL, KEEP_ALIVES, UPGRADES, UPGRADES_REFUSED, HELD_BACK, PAUSED,
-  BAD_COMMAND, BAD_WEBSOCKET, TIMED_OUT, SLOW_READER, REFUSED_FULL, REFUSED_ADDRESS, NO_MEMORY, N_COUNTERS,
+  CREATES,
+  ENTERS,
+  LEAVES,
+  DELETES,
+  KICKS,
+  COMMANDS_REFUSED,
+  FRAMES,
+  FRAMES_LOST,
+  BROADCASTS,
+  DELIVERIES,
+  EVENTS,
+  CALLS_MALFORMED,
+  CHUNKS_PADDED,
+  NOTICES,
+  NOTICES_NOT_FOR_THEM,
+  NOTICES_FULL,
+  KEEP_ALIVES,
+  UPGRADES,
+  UPGRADES_REFUSED,
+  HELD_BACK,
+  PAUSED,
+  BAD_COMMAND,
+  BAD_WEBSOCKET,
+  TIMED_OUT,
+  SLOW_READER,
+  REFUSED_FULL,
+  REFUSED_ADDRESS,
+  NO_MEMORY,
+  N_COUNTERS
 };
 
 /* ---- what a rulebook declares ---- */
@@ -69,9 +94,9 @@ struct channel {
   struct ump_bytes name;
   enum mode mode;
   size_t max_chunk;
-  unsigned width;   /* m of the sizes of its chunks */
+  unsigned width; /* m of the sizes of its chunks */
   uint32_t max_users;
-  double max_rate;  /* events a second of one user */
+  double max_rate; /* events a second of one user */
   struct remotes ours, theirs;
   struct joint *joint; /* NULL: a connection has this name */
 };
@@ -101,8 +126,8 @@ struct seat {
   struct joint *joint;
   struct conn *conn;
   uint64_t serial;
-  uint8_t user;   /* its number in the joint */
-  uint8_t number; /* the joint's number at the connection */
+  uint8_t user;          /* its number in the joint */
+  uint8_t number;        /* the joint's number at the connection */
   struct member *member; /* NULL: a connection owns the joint */
 };
 
@@ -128,33 +153,33 @@ struct member {
 enum state { FIRST_BYTE, UPGRADE, OPEN };
 enum mark { UNMARKED, TO_ALL, BUT_ONE };
 
-struct web { /* the WebSocket side of a connection */
+struct web {                      /* the WebSocket side of a connection */
   struct ump_ws_upgrade *upgrade; /* until it is complete */
   struct ump_ws ws;
   ump_time second; /* when the second began in which pings are counted */
   unsigned pings;
-  bool closed;   /* nothing more is read; a close frame with this code (0: none) ends it */
+  bool closed; /* nothing more is read; a close frame with this code (0: none) ends it */
   uint16_t code;
 };
 
 struct conn {
   uint32_t id;
   struct ump_addr addr;
-  uint8_t state, mark; /* enum state, enum mark */
+  uint8_t state, mark;                /* enum state, enum mark */
   bool eof, closing, aborted, spoken; /* spoken: something was sent, so keep-alives are */
-  bool fixed;          /* the target of the frame at the front of `in` is known */
+  bool fixed;                         /* the target of the frame at the front of `in` is known */
   uint16_t own_cap, entered_cap;
   uint64_t target, target_user, epoch; /* serials: joint or seat; user's seat; the newest seat when its header came */
-  size_t heard;        /* bytes of that frame's data that a rulebook's member has taken */
-  struct ump_buffer in; /* the joint stream, without WebSocket's frames */
+  size_t heard;                        /* bytes of that frame's data that a rulebook's member has taken */
+  struct ump_buffer in;                /* the joint stream, without WebSocket's frames */
   struct ump_outqueue out;
   struct joint **own;
   struct seat **entered;
-  struct web *web; /* NULL: raw */
-  struct conn *waits_for; /* whom it cannot send to now */
-  struct ump_list waiting, held; /* in waits_for->held; those who wait for this one */
+  struct web *web;                                    /* NULL: raw */
+  struct conn *waits_for;                             /* whom it cannot send to now */
+  struct ump_list waiting, held;                      /* in waits_for->held; those who wait for this one */
   ump_time since, last_out, full_since, paused_since; /* since: last byte, or being accepted, or the close */
-  struct ump_list timer;  /* first, command, data or closing */
+  struct ump_list timer;                              /* first, command, data or closing */
   struct ump_list keep, full, paused, ready, touched;
 };
 
@@ -176,7 +201,8 @@ struct joint_proto {
   struct member **members; /* by session */
   uint32_t members_cap, n_members;
   struct channels channels;
-  struct ump_list first, command, data, closing, keep, full, paused, ready, touched, gone; /* by time: the first eight but ready */
+  struct ump_list first, command, data, closing, keep, full, paused, ready, touched,
+      gone; /* by time: the first eight but ready */
   struct ump_ws_pool pool;
   uint8_t *scratch; /* the data of the event that was pulled last */
   size_t scratch_cap;
@@ -193,7 +219,8 @@ struct conn *ump__joint_conn_new(struct joint_proto *l, uint32_t id, const struc
 void ump__joint_conn_free(struct joint_proto *l, struct conn *c);
 void ump__joint_touch(struct joint_proto *l, struct conn *c);
 void ump__joint_wake(struct joint_proto *l, struct conn *c);
-/* All its joints and seats end. What is queued is still written; code: of the close frame, where there is one; 0: none. */
+/* All its joints and seats end. What is queued is still written; code: of the close frame, where there is one; 0: none.
+ */
 void ump__joint_end(struct joint_proto *l, struct conn *c, uint16_t code);
 void ump__joint_abort(struct joint_proto *l, struct conn *c);
 void ump__joint_time(struct joint_proto *l, struct conn *c); /* which timeout it stands under now */
@@ -212,7 +239,7 @@ void ump__joint_web_free(struct joint_proto *l, struct conn *c);
 
 /* ---- table.c: joints, seats, members ---- */
 struct joint *ump__joint_find(struct joint_proto *l, struct ump_bytes id);
-struct joint *ump__joint_new(struct joint_proto *l, struct ump_bytes id); /* owned by nobody yet; NULL: no memory */
+struct joint *ump__joint_new(struct joint_proto *l, struct ump_bytes id);   /* owned by nobody yet; NULL: no memory */
 int ump__joint_own(struct joint_proto *l, struct conn *c, struct joint *j); /* 0 and j->number; UMP_EFULL, UMP_ENOMEM */
 /* Ends a joint: users are told, its name is free. */
 void ump__joint_close(struct joint_proto *l, struct joint *j, enum reason reason, const char *why);
@@ -221,8 +248,10 @@ struct seat *ump__joint_seat(const struct conn *c, uint8_t number);
 struct seat *ump__joint_user(const struct joint *j, uint8_t user);
 /* 0; UMP_EFULL: no number at the connection or in the joint; UMP_ENOMEM */
 int ump__joint_sit(struct joint_proto *l, struct conn *c, struct joint *j, struct seat **out);
-/* Ends a seat. The owner is told unless the joint is closing; the user unless he left. why: for the engine; NULL: it knows. */
-void ump__joint_rise(struct joint_proto *l, struct seat *s, enum reason reason, bool tell_owner, bool tell_user, const char *why);
+/* Ends a seat. The owner is told unless the joint is closing; the user unless he left. why: for the engine; NULL: it
+ * knows. */
+void ump__joint_rise(struct joint_proto *l, struct seat *s, enum reason reason, bool tell_owner, bool tell_user,
+                     const char *why);
 int ump__joint_member(struct joint_proto *l, struct seat *s);
 struct member *ump__joint_member_at(struct joint_proto *l, uint32_t session); /* NULL: none */
 void ump__joint_member_free(struct joint_proto *l, struct member *m);
@@ -231,33 +260,39 @@ void ump__joint_member_free(struct joint_proto *l, struct member *m);
 void ump__joint_send(struct joint_proto *l, struct conn *c, const void *p, size_t n); /* a command */
 void ump__joint_to_owner(struct joint_proto *l, const struct seat *from, struct ump_bytes data);
 void ump__joint_to_user(struct joint_proto *l, const struct seat *to, struct ump_bytes data);
-/* The same data to several: there once, PARCEL_ROOM bytes behind the blob's start. number: whose header stands before it. */
+/* The same data to several: there once, PARCEL_ROOM bytes behind the blob's start. number: whose header stands before
+ * it. */
 enum { PARCEL_ROOM = UMP_WS_SERVER_HEAD + 3 };
 struct ump_blob *ump__joint_parcel(struct joint_proto *l, struct ump_bytes data, uint8_t number); /* NULL: no memory */
-void ump__joint_parcel_head(struct ump_blob *b, uint8_t number);                                 /* once its data is written */
+void ump__joint_parcel_head(struct ump_blob *b, uint8_t number); /* once its data is written */
 void ump__joint_send_parcel(struct joint_proto *l, const struct seat *to, struct ump_blob *b, uint8_t number);
 
 /* ---- stream.c: what a connection says ---- */
-void ump__joint_answer(struct joint_proto *l, struct conn *c, uint8_t nr, uint8_t error, uint8_t number); /* error 0: done */
+void ump__joint_answer(struct joint_proto *l, struct conn *c, uint8_t nr, uint8_t error,
+                       uint8_t number);                                          /* error 0: done */
 int ump__joint_run(struct joint_proto *l, struct conn *c, struct ump_event *ev); /* 1: an event */
 
 /* ---- owner.c: the rulebook's channels ---- */
 /* A member hears data from at on, which is moved on. 1: an event. */
-int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at, struct ump_event *ev);
+int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at,
+                    struct ump_event *ev);
 void ump__joint_admitted(struct joint_proto *l, struct member *m, struct ump_client *client);
 int ump__joint_pack(struct joint_proto *l, const struct ump_notice *n, struct ump_blob **out);
 int ump__joint_notify(struct joint_proto *l, struct member *m, struct ump_blob *payload);
-/* An event of his was not executed: the channel's client_remotes may have a procedure { "refused", "String", "String" }. */
+/* An event of his was not executed: the channel's client_remotes may have a procedure { "refused", "String", "String"
+ * }. */
 void ump__joint_refused(struct joint_proto *l, struct member *m, struct ump_bytes event, struct ump_bytes reason);
 void ump__joint_forget_encoded(struct joint_proto *l);
-void ump__joint_announce(struct joint_proto *l, const struct seat *s, const struct remotes *but); /* but: not these; or NULL */
+void ump__joint_announce(struct joint_proto *l, const struct seat *s,
+                         const struct remotes *but); /* but: not these; or NULL */
 
 /* ---- channels.c: what is declared ---- */
 void ump__joint_configure(struct joint_proto *l, struct ump_bytes plain);
 void ump__joint_channels_free(struct joint_proto *l, struct channels *s);
 void ump__joint_name_free(struct joint_proto *l, struct ump_bytes name); /* a channel may have waited for it */
 const struct procedure *ump__joint_procedure(const struct remotes *r, uint8_t id, uint8_t number);
-const struct procedure *ump__joint_procedure_named(const struct remotes *r, struct ump_bytes name, uint8_t *id, uint8_t *number);
+const struct procedure *ump__joint_procedure_named(const struct remotes *r, struct ump_bytes name, uint8_t *id,
+                                                   uint8_t *number);
 bool ump__joint_has_remote(const struct remotes *r, uint8_t id);
 
 #endif

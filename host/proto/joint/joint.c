@@ -3,28 +3,66 @@
 #include "proto/joint/internal.h"
 
 static const char *const COUNTERS[N_COUNTERS] = {
-    [CREATES] = "creates", [ENTERS] = "enters", [LEAVES] = "leaves", [DELETES] = "deletes", [KICKS] = "kicks",
-    [COMMANDS_REFUSED] = "commands_refused", [FRAMES] = "frames", [FRAMES_LOST] = "frames_for_nobody",
-    [BROADCASTS] = "broadcasts", [DELIVERIES] = "deliveries", [EVENTS] = "events", [CALLS_MALFORMED] = "calls_malformed",
-    [CHUNKS_PADDED] = "chunks_padded", [NOTICES] = "notices", [NOTICES_NOT_FOR_THEM] = "notices_not_for_them",
-    [NOTICES_FULL] = "notices_full", [KEEP_ALIVES] = "keep_alives", [UPGRADES] = "upgrades",
-    [UPGRADES_REFUSED] = "upgrades_refused", [HELD_BACK] = "held_back", [PAUSED] = "paused", [BAD_COMMAND] = "closed_bad_command",
-    [BAD_WEBSOCKET] = "closed_bad_websocket", [TIMED_OUT] = "closed_timed_out", [SLOW_READER] = "closed_slow_reader",
-    [REFUSED_FULL] = "refused_full", [REFUSED_ADDRESS] = "refused_per_address", [NO_MEMORY] = "no_memory",
+    [CREATES] = "creates",
+    [ENTERS] = "enters",
+    [LEAVES] = "leaves",
+    [DELETES] = "deletes",
+    [KICKS] = "kicks",
+    [COMMANDS_REFUSED] = "commands_refused",
+    [FRAMES] = "frames",
+    [FRAMES_LOST] = "frames_for_nobody",
+    [BROADCASTS] = "broadcasts",
+    [DELIVERIES] = "deliveries",
+    [EVENTS] = "events",
+    [CALLS_MALFORMED] = "calls_malformed",
+    [CHUNKS_PADDED] = "chunks_padded",
+    [NOTICES] = "notices",
+    [NOTICES_NOT_FOR_THEM] = "notices_not_for_them",
+    [NOTICES_FULL] = "notices_full",
+    [KEEP_ALIVES] = "keep_alives",
+    [UPGRADES] = "upgrades",
+    [UPGRADES_REFUSED] = "upgrades_refused",
+    [HELD_BACK] = "held_back",
+    [PAUSED] = "paused",
+    [BAD_COMMAND] = "closed_bad_command",
+    [BAD_WEBSOCKET] = "closed_bad_websocket",
+    [TIMED_OUT] = "closed_timed_out",
+    [SLOW_READER] = "closed_slow_reader",
+    [REFUSED_FULL] = "refused_full",
+    [REFUSED_ADDRESS] = "refused_per_address",
+    [NO_MEMORY] = "no_memory",
 };
 
 static const struct ump_option OPTIONS[] = {
-    {.name = "users", .fallback = "256", .kind = UMP_OPTION_NUMBER, .min = 1, .max = USERS_MAX,
+    {.name = "users",
+     .fallback = "256",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 1,
+     .max = USERS_MAX,
      .help = "users of one channel"},
-    {.name = "payload", .fallback = "32766", .kind = UMP_OPTION_NUMBER, .min = 1, .max = DATA_MAX,
+    {.name = "payload",
+     .fallback = "32766",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 1,
+     .max = DATA_MAX,
      .help = "bytes of data in a frame; who sends a longer one is closed"},
-    {.name = "unsent", .fallback = "1048576", .kind = UMP_OPTION_NUMBER, .min = 32768, .max = 1u << 30,
-     .help = "bytes waiting for one connection above which those who send to it are not read; if it has not taken them within "
+    {.name = "unsent",
+     .fallback = "1048576",
+     .kind = UMP_OPTION_NUMBER,
+     .min = 32768,
+     .max = 1u << 30,
+     .help = "bytes waiting for one connection above which those who send to it are not read; if it has not taken them "
+             "within "
              "5 s it is closed"},
-    {.name = "origin", .fallback = "", .kind = UMP_OPTION_TEXT,
+    {.name = "origin",
+     .fallback = "",
+     .kind = UMP_OPTION_TEXT,
      .help = "comma separated origins whose pages may open a WebSocket, as in https://play.example; without it: any"},
-    {.name = "unmasked", .fallback = "0", .kind = UMP_OPTION_SWITCH,
-     .help = "take WebSocket frames without a mask, which RFC 6455 forbids and peote-net sends on node with the package ws"},
+    {.name = "unmasked",
+     .fallback = "0",
+     .kind = UMP_OPTION_SWITCH,
+     .help = "take WebSocket frames without a mask, which RFC 6455 forbids and peote-net sends on node with the "
+             "package ws"},
 };
 
 static const struct ump_option_value *option(const struct ump_proto_cfg *cfg, const char *name) {
@@ -57,8 +95,8 @@ static int joint_create(void **self, const struct ump_proto_cfg *cfg, ump_time n
   }
   ump_rng_fill(cfg->rng, l->hash_key.b, sizeof l->hash_key.b);
   ump_tally_init(&l->addresses, l->mem, &l->hash_key, l->limit);
-  struct ump_list *const heads[] = {&l->first, &l->command, &l->data, &l->closing, &l->keep, &l->full, &l->paused, &l->ready,
-                                    &l->touched, &l->gone};
+  struct ump_list *const heads[] = {&l->first, &l->command, &l->data,  &l->closing, &l->keep,
+                                    &l->full,  &l->paused,  &l->ready, &l->touched, &l->gone};
   for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) ump_list_init(heads[i]);
   *self = l;
   return 0;
@@ -166,7 +204,8 @@ static int joint_next(void *self, struct ump_event *ev, ump_time now) {
   for (;;) {
     if (!ump_list_empty(&l->gone)) {
       struct member *m = UMP_CONTAINER(l->gone.next, struct member, link);
-      *ev = (struct ump_event){.type = UMP_EVENT_DISCONNECT, .session = m->session, .client = m->client, .reason = m->gone};
+      *ev = (struct ump_event){
+          .type = UMP_EVENT_DISCONNECT, .session = m->session, .client = m->client, .reason = m->gone};
       ump__joint_member_free(l, m);
       return 1;
     }
@@ -177,8 +216,8 @@ static int joint_next(void *self, struct ump_event *ev, ump_time now) {
   }
 }
 
-static void joint_admit(void *self, uint32_t session, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
-                        ump_time now) {
+static void joint_admit(void *self, uint32_t session, struct ump_client *client, uint64_t serial,
+                        struct ump_bytes reason, ump_time now) {
   struct joint_proto *l = self;
   struct member *m = ump__joint_member_at(l, session);
   (void)serial, (void)reason;
@@ -194,7 +233,9 @@ static void joint_answer(void *self, const struct ump_event *ev, const struct um
   if (m && m->seat) ump__joint_refused(l, m, ev->name, a->reason);
 }
 
-static int joint_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__joint_pack(self, n, out); }
+static int joint_pack(void *self, const struct ump_notice *n, struct ump_blob **out) {
+  return ump__joint_pack(self, n, out);
+}
 
 static int joint_notify(void *self, uint32_t session, struct ump_blob *payload, ump_time now) {
   struct joint_proto *l = self;
@@ -214,11 +255,14 @@ static void joint_kick(void *self, uint32_t session, struct ump_bytes reason, um
   struct member *m = ump__joint_member_at(l, session);
   l->now = now;
   if (!m) return;
-  bool stopping = ump_bytes_equal(reason, ump_text("the server is stopping")); /* engine/session.c: nobody's fault, then */
+  bool stopping =
+      ump_bytes_equal(reason, ump_text("the server is stopping")); /* engine/session.c: nobody's fault, then */
   l->counts[KICKS]++;
   m->client = NULL;
-  if (m->seat) ump__joint_rise(l, m->seat, stopping ? CLOSED : KICKED, false, true, NULL);
-  else ump__joint_member_free(l, m);
+  if (m->seat)
+    ump__joint_rise(l, m->seat, stopping ? CLOSED : KICKED, false, true, NULL);
+  else
+    ump__joint_member_free(l, m);
 }
 
 /* ---- bytes out ---- */
@@ -258,7 +302,9 @@ static unsigned joint_wants(void *self, uint32_t id) {
 
 /* ---- time ---- */
 
-static ump_time joint_deadline(const void *self) { return ump__joint_deadline(self); }
+static ump_time joint_deadline(const void *self) {
+  return ump__joint_deadline(self);
+}
 
 static void joint_expire(void *self, ump_time now) {
   struct joint_proto *l = self;

@@ -64,14 +64,22 @@ static struct ump_writer scratch(struct joint_proto *l, size_t n) {
   return ump_writer(l->scratch, l->scratch_cap);
 }
 
-static int tell(struct joint_proto *l, struct member *m, struct ump_bytes name, struct ump_bytes data, struct ump_event *ev) {
+static int tell(struct joint_proto *l, struct member *m, struct ump_bytes name, struct ump_bytes data,
+                struct ump_event *ev) {
   l->counts[EVENTS]++;
-  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE, .session = m->session, .client = m->client, .has_name = true, .has_data = true,
-                           .name = name, .data = data, .encoding = UMP_PLAIN};
+  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE,
+                           .session = m->session,
+                           .client = m->client,
+                           .has_name = true,
+                           .has_data = true,
+                           .name = name,
+                           .data = data,
+                           .encoding = UMP_PLAIN};
   return 1;
 }
 
-static int tell_bytes(struct joint_proto *l, struct member *m, const char *name, struct ump_bytes bytes, struct ump_event *ev) {
+static int tell_bytes(struct joint_proto *l, struct member *m, const char *name, struct ump_bytes bytes,
+                      struct ump_event *ev) {
   struct ump_writer w = scratch(l, bytes.n + 16);
   if (!w.p) return 0;
   ump_plain_put_string(&w, bytes);
@@ -81,7 +89,8 @@ static int tell_bytes(struct joint_proto *l, struct member *m, const char *name,
 /* Like the library: nothing is called, nothing is answered; but who does nothing else is thrown out. */
 static int malformed(struct joint_proto *l, struct conn *c, struct member *m) {
   l->counts[CALLS_MALFORMED]++;
-  ump_log_text(l->log, UMP_INFO, "bad_call", &c->addr, "a call of a remote procedure that is not there, or with other parameters");
+  ump_log_text(l->log, UMP_INFO, "bad_call", &c->addr,
+               "a call of a remote procedure that is not there, or with other parameters");
   if (++m->strikes == STRIKES) throw_out(l, c, m, "too many malformed calls");
   return 0;
 }
@@ -139,7 +148,8 @@ static bool take_size(struct joint_proto *l, struct conn *c, struct member *m, u
   return false;
 }
 
-/* More of the chunk. 1: *body is all of it, borrowed from data or from the member's buffer; 0: not yet; negative: no memory. */
+/* More of the chunk. 1: *body is all of it, borrowed from data or from the member's buffer; 0: not yet; negative: no
+ * memory. */
 static int take_body(struct member *m, struct ump_bytes data, size_t *at, struct ump_bytes *body) {
   struct ump_bytes held = ump_buffer_bytes(&m->chunk);
   size_t need = m->chunk_n - held.n, n = data.n - *at < need ? data.n - *at : need;
@@ -152,7 +162,8 @@ static int take_body(struct member *m, struct ump_bytes data, size_t *at, struct
   return n == need;
 }
 
-static int hear_chunks(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at, struct ump_event *ev) {
+static int hear_chunks(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at,
+                       struct ump_event *ev) {
   enum mode mode = m->seat->joint->channel->mode;
   int got = 0;
   while (!got && m->seat && *at < data.n) {
@@ -176,7 +187,8 @@ static int hear_chunks(struct joint_proto *l, struct conn *c, struct member *m, 
   return got;
 }
 
-int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at, struct ump_event *ev) {
+int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, struct ump_bytes data, size_t *at,
+                    struct ump_event *ev) {
   if (*at >= data.n || !m->client) return 0;
   if (m->seat->joint->channel->mode != MODE_DATA) return hear_chunks(l, c, m, data, at, ev);
   if (!within_rate(l, c, m)) return 0;
@@ -185,8 +197,8 @@ int ump__joint_hear(struct joint_proto *l, struct conn *c, struct member *m, str
 }
 
 /* ---- to users ----
- * A notice is packed without knowing for whom: [has name][has data][u32][name][data]. Each channel encodes it in its own way
- * when it is delivered; the form for the last channel is kept, so that a broadcast is encoded once. */
+ * A notice is packed without knowing for whom: [has name][has data][u32][name][data]. Each channel encodes it in its
+ * own way when it is delivered; the form for the last channel is kept, so that a broadcast is encoded once. */
 
 enum { NOTICE_HEAD = 6 };
 

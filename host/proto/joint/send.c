@@ -63,8 +63,9 @@ void ump__joint_to_user(struct joint_proto *l, const struct seat *to, struct ump
 }
 
 /* ---- parcels ----
- * blob: [room][WebSocket header][header towards user][data]. Most users have the same number for the joint (it is the only one
- * they entered), so that they can share the header too; for the others it is written anew and only the data is shared. */
+ * blob: [room][WebSocket header][header towards user][data]. Most users have the same number for the joint (it is the
+ * only one they entered), so that they can share the header too; for the others it is written anew and only the data is
+ * shared. */
 
 void ump__joint_parcel_head(struct ump_blob *b, uint8_t number) {
   uint8_t head[3], web[UMP_WS_SERVER_HEAD];
@@ -85,7 +86,8 @@ struct ump_blob *ump__joint_parcel(struct joint_proto *l, struct ump_bytes data,
 
 /* The bytes of b from `from` on, copied where that is the cheaper way. */
 static int put_blob(struct conn *c, struct ump_blob *b, size_t from, size_t n) {
-  return n < SHARE_FROM ? ump_outqueue_copy(&c->out, ump_bytes(b->p + from, n)) : ump_outqueue_share(&c->out, b, from, n);
+  return n < SHARE_FROM ? ump_outqueue_copy(&c->out, ump_bytes(b->p + from, n))
+                        : ump_outqueue_share(&c->out, b, from, n);
 }
 
 static void send_whole(struct joint_proto *l, struct conn *c, struct ump_blob *b) {
@@ -106,7 +108,8 @@ void ump__joint_send_parcel(struct joint_proto *l, const struct seat *to, struct
   for (size_t at = PARCEL_ROOM; at < end && !c->aborted;) {
     size_t n = end - at < DATA_MAX ? end - at : DATA_MAX;
     uint8_t head[UMP_WS_SERVER_HEAD + 3], joint[3];
-    size_t n_joint = user_head(joint, to->number, n), n_web = c->web ? ump_ws_head_put(head, UMP_WS_OPCODE_BINARY, n_joint + n) : 0;
+    size_t n_joint = user_head(joint, to->number, n),
+           n_web = c->web ? ump_ws_head_put(head, UMP_WS_OPCODE_BINARY, n_joint + n) : 0;
     memcpy(head + n_web, joint, n_joint);
     int err = ump_outqueue_copy(&c->out, ump_bytes(head, n_web + n_joint));
     if (!err) err = put_blob(c, b, at, n);

@@ -1,6 +1,6 @@
-/* What a connection says: commands, data frames and broadcast marks, out of a stream of any cutting. A frame is dealt with
- * when all of it is there, so one frame in makes one frame out, however the network cut it; but whom it reaches is fixed when
- * its header is there. */
+/* What a connection says: commands, data frames and broadcast marks, out of a stream of any cutting. A frame is dealt
+ * with when all of it is there, so one frame in makes one frame out, however the network cut it; but whom it reaches is
+ * fixed when its header is there. */
 #include "proto/joint/internal.h"
 
 enum { NEED_MORE = -1, BAD = -2, HELD = -3 }; /* instead of the bytes taken */
@@ -27,8 +27,10 @@ static void create(struct joint_proto *l, struct conn *c, uint8_t nr, struct ump
   int err = j ? ump__joint_own(l, c, j) : UMP_ENOMEM;
   if (err) {
     if (j) ump__joint_close(l, j, CLOSED, NULL);
-    if (err == UMP_EFULL) ump__joint_answer(l, c, nr, 1, 0);
-    else no_memory(l, c);
+    if (err == UMP_EFULL)
+      ump__joint_answer(l, c, nr, 1, 0);
+    else
+      no_memory(l, c);
     return;
   }
   l->counts[CREATES]++;
@@ -59,7 +61,8 @@ static int enter(struct joint_proto *l, struct conn *c, uint8_t nr, struct ump_b
   if (err) return no_memory(l, c), 0;
   if (j->channel) {
     s->member->nr = nr;
-    *ev = (struct ump_event){.type = UMP_EVENT_CONNECT, .session = s->member->session, .from = &c->addr, .channel = j->channel->name};
+    *ev = (struct ump_event){
+        .type = UMP_EVENT_CONNECT, .session = s->member->session, .from = &c->addr, .channel = j->channel->name};
     return 1;
   }
   uint8_t notice[] = {0x00, 0x04, 0x00, 0x00, j->number, s->user};
@@ -76,7 +79,7 @@ static void leave(struct joint_proto *l, struct conn *c, uint8_t number) {
   ump__joint_rise(l, s, CLOSED, true, false, "left");
 }
 
-static void delete(struct joint_proto *l, struct conn *c, uint8_t number) {
+static void delete (struct joint_proto *l, struct conn *c, uint8_t number) {
   struct joint *j = ump__joint_owned(c, number);
   if (!j) return;
   l->counts[DELETES]++;
@@ -104,12 +107,23 @@ static int command(struct joint_proto *l, struct conn *c, struct ump_bytes in, s
   int taken = 4 + in.p[3]; /* now: out of memory ends the connection, and its input */
   c->mark = UNMARKED;
   switch (in.p[1]) {
-  case CREATE: create(l, c, in.p[2], id); break;
-  case ENTER: *got = enter(l, c, in.p[2], id, ev); break;
-  case LEAVE: leave(l, c, p[0]); break;
-  case DELETE: delete (l, c, p[0]); break;
-  case KICK: kick(l, c, p[0], p[1]); break;
-  default: break;
+  case CREATE:
+    create(l, c, in.p[2], id);
+    break;
+  case ENTER:
+    *got = enter(l, c, in.p[2], id, ev);
+    break;
+  case LEAVE:
+    leave(l, c, p[0]);
+    break;
+  case DELETE:
+    delete (l, c, p[0]);
+    break;
+  case KICK:
+    kick(l, c, p[0], p[1]);
+    break;
+  default:
+    break;
   }
   return taken;
 }
@@ -117,7 +131,7 @@ static int command(struct joint_proto *l, struct conn *c, struct ump_bytes in, s
 /* ---- data frames ---- */
 
 struct frame {
-  size_t head, n;      /* bytes of the size; N */
+  size_t head, n; /* bytes of the size; N */
   bool own, wants_user, has_joint, has_user;
   uint8_t number, user;
   struct ump_bytes data; /* once all of it is there */
@@ -153,7 +167,9 @@ static void fix_target(const struct joint_proto *l, struct conn *c, const struct
   c->fixed = true;
 }
 
-static bool is_full(const struct conn *c) { return ump_list_linked(&c->full); }
+static bool is_full(const struct conn *c) {
+  return ump_list_linked(&c->full);
+}
 
 /* Towards the owner. */
 static int to_owner(struct joint_proto *l, struct conn *c, const struct frame *f, struct ump_event *ev, int *got) {
@@ -214,8 +230,10 @@ static int data(struct joint_proto *l, struct conn *c, struct ump_bytes in, stru
     held = to_owner(l, c, &f, ev, got);
   } else {
     struct joint *j = ump__joint_owned(c, f.number);
-    if (!j || j->serial != c->target) l->counts[FRAMES_LOST]++;
-    else held = c->mark ? to_all(l, c, j, &f) : to_user(l, c, j, &f);
+    if (!j || j->serial != c->target)
+      l->counts[FRAMES_LOST]++;
+    else
+      held = c->mark ? to_all(l, c, j, &f) : to_user(l, c, j, &f);
   }
   if (held) return HELD;
   l->counts[FRAMES]++;
@@ -234,15 +252,19 @@ static int mark(struct conn *c, struct ump_bytes in) {
 
 static int step(struct joint_proto *l, struct conn *c, struct ump_bytes in, struct ump_event *ev, int *got) {
   switch (in.p[0]) {
-  case 0: return command(l, c, in, ev, got);
-  case 1: return mark(c, in);
-  default: return data(l, c, in, ev, got);
+  case 0:
+    return command(l, c, in, ev, got);
+  case 1:
+    return mark(c, in);
+  default:
+    return data(l, c, in, ev, got);
   }
 }
 
 static void refuse(struct joint_proto *l, struct conn *c) {
   l->counts[BAD_COMMAND]++;
-  ump_log_text(l->log, UMP_INFO, "bad_command", &c->addr, "a command that the joint protocol does not have, or a frame over the limit; the connection is closed");
+  ump_log_text(l->log, UMP_INFO, "bad_command", &c->addr,
+               "a command that the joint protocol does not have, or a frame over the limit; the connection is closed");
   ump__joint_end(l, c, 1008);
 }
 
@@ -264,8 +286,10 @@ int ump__joint_run(struct joint_proto *l, struct conn *c, struct ump_event *ev) 
     if (taken < 0) break;
   }
   if (c->closing) return got;
-  if (taken > 0 || got) ump__joint_wake(l, c); /* there may be more; at the end of the line: others are served in between */
-  else if (taken == NEED_MORE && c->eof) at_end(l, c);
+  if (taken > 0 || got)
+    ump__joint_wake(l, c); /* there may be more; at the end of the line: others are served in between */
+  else if (taken == NEED_MORE && c->eof)
+    at_end(l, c);
   ump__joint_time(l, c);
   return got;
 }

@@ -92,14 +92,21 @@ int ump__joint_own(struct joint_proto *l, struct conn *c, struct joint *j) {
   return 0;
 }
 
-struct joint *ump__joint_owned(const struct conn *c, uint8_t number) { return number < c->own_cap ? c->own[number] : NULL; }
-struct seat *ump__joint_seat(const struct conn *c, uint8_t number) { return number < c->entered_cap ? c->entered[number] : NULL; }
-struct seat *ump__joint_user(const struct joint *j, uint8_t user) { return user < j->cap ? j->users[user] : NULL; }
+struct joint *ump__joint_owned(const struct conn *c, uint8_t number) {
+  return number < c->own_cap ? c->own[number] : NULL;
+}
+struct seat *ump__joint_seat(const struct conn *c, uint8_t number) {
+  return number < c->entered_cap ? c->entered[number] : NULL;
+}
+struct seat *ump__joint_user(const struct joint *j, uint8_t user) {
+  return user < j->cap ? j->users[user] : NULL;
+}
 
 /* ---- seats ---- */
 
 int ump__joint_sit(struct joint_proto *l, struct conn *c, struct joint *j, struct seat **out) {
-  unsigned user, number, most = j->channel && j->channel->max_users < l->max_users ? j->channel->max_users : l->max_users;
+  unsigned user, number,
+      most = j->channel && j->channel->max_users < l->max_users ? j->channel->max_users : l->max_users;
   void **v = (void **)j->users;
   if (j->n_users >= most) return UMP_EFULL;
   int err = place(l, &v, &j->cap, USERS_MAX, &user);
@@ -118,7 +125,8 @@ int ump__joint_sit(struct joint_proto *l, struct conn *c, struct joint *j, struc
   return 0;
 }
 
-void ump__joint_rise(struct joint_proto *l, struct seat *s, enum reason reason, bool tell_owner, bool tell_user, const char *why) {
+void ump__joint_rise(struct joint_proto *l, struct seat *s, enum reason reason, bool tell_owner, bool tell_user,
+                     const char *why) {
   struct joint *j = s->joint;
   struct member *m = s->member;
   uint8_t to_user[] = {0x00, 0x04, 0x00, 0x02, s->number, (uint8_t)reason};

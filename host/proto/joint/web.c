@@ -66,7 +66,8 @@ static void last(struct conn *c, uint16_t code) {
 
 static void bad(struct joint_proto *l, struct conn *c, uint16_t code) {
   l->counts[BAD_WEBSOCKET]++;
-  ump_log_text(l->log, UMP_INFO, "bad_websocket", &c->addr, "frames that RFC 6455 or a limit forbids; the connection is closed");
+  ump_log_text(l->log, UMP_INFO, "bad_websocket", &c->addr,
+               "frames that RFC 6455 or a limit forbids; the connection is closed");
   last(c, code);
 }
 
@@ -84,17 +85,25 @@ static void frames(struct joint_proto *l, struct conn *c, struct ump_bytes in) {
   uint16_t code = 0;
   while (!c->closing && !c->web->closed) {
     switch (ump_ws_next(&c->web->ws, &l->pool, &in, &data, &code)) {
-    case UMP_WS_MORE: return;
-    case UMP_WS_PONG: break;
-    case UMP_WS_PING: pong(l, c, data); break;
+    case UMP_WS_MORE:
+      return;
+    case UMP_WS_PONG:
+      break;
+    case UMP_WS_PING:
+      pong(l, c, data);
+      break;
     case UMP_WS_DATA:
       if (ump_buffer_append(&c->in, data)) {
         l->counts[NO_MEMORY]++;
         ump__joint_abort(l, c);
       }
       break;
-    case UMP_WS_FAIL: bad(l, c, code); break;
-    case UMP_WS_CLOSE: last(c, code); break;
+    case UMP_WS_FAIL:
+      bad(l, c, code);
+      break;
+    case UMP_WS_CLOSE:
+      last(c, code);
+      break;
     }
   }
 }
