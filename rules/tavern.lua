@@ -66,13 +66,23 @@ local function is_floor(x, y)
   return tile == "." or tile == "D"
 end
 
--- The free cell nearest to another; nil: none.
+local function neighbours(x0, y0)
+  local n = 0
+  for y = y0 - 1, y0 + 1 do
+    for x = x0 - 1, x0 + 1 do n = n + (at[cell(x, y)] and 1 or 0) end
+  end
+  return n
+end
+
+-- A free cell near another, with elbow room if there is some; nil: none.
 local function free_cell_near(x0, y0)
   local best, best_x, best_y
   for y = 1, #MAP do
     for x = 1, #MAP[1] do
-      local far = math.abs(x - x0) + math.abs(y - y0)
-      if is_floor(x, y) and not at[cell(x, y)] and (not best or far < best) then best, best_x, best_y = far, x, y end
+      if is_floor(x, y) and not at[cell(x, y)] then
+        local cost = math.abs(x - x0) + math.abs(y - y0) + 2 * neighbours(x, y)
+        if not best or cost < best then best, best_x, best_y = cost, x, y end
+      end
     end
   end
   return best_x, best_y

@@ -171,7 +171,8 @@ describe("the tavern", function()
 
   it("has walls and tables, and no two stand on one cell", function()
     local world = sim.run(BOOK)
-    local ann, bob = come_in(world, "ann"), come_in(world, "bob") -- inside of the door; bob before her
+    local ann, bob = come_in(world, "ann"), come_in(world, "bob") -- inside of the door; bob two cells before her
+    bob:call("step", { 0, 1 })
     bob:call("step", { 0, 1 })
     world:settle()
     ann:call("step", { 0, 1 }) -- into the door, and no further
