@@ -1,6 +1,6 @@
-/* tag.web = "folder/": the pages that `umpire run --web` serves, when they are not where they are looked for: in `web` beside
- * init.lua, or for rules/x.lua in rules/x/web. Protocols have no use for it; it travels with what they are told because that
- * is what a rulebook declares and a reload changes. */
+/* tag.web = "folder/": the pages that `umpire run --web` serves, when they are not where they are looked for: in `web`
+ * beside init.lua, or for rules/x.lua in rules/x/web. Protocols have no use for it; it travels with what they are told
+ * because that is what a rulebook declares and a reload changes. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
@@ -62,5 +62,6 @@ void ump_rules_web(const struct ump_rules *r, struct ump_rules_web *out) {
   else if (strcmp(r->file, "init.lua") == 0)
     snprintf(out->folder, sizeof out->folder, "web");
   else
-    snprintf(out->folder, sizeof out->folder, "%.*s/web", (int)(n > 4 && strcmp(r->file + n - 4, ".lua") == 0 ? n - 4 : n), r->file);
+    snprintf(out->folder, sizeof out->folder, "%.*s/web",
+             (int)(n > 4 && strcmp(r->file + n - 4, ".lua") == 0 ? n - 4 : n), r->file);
 }

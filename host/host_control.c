@@ -74,6 +74,14 @@ static void put_listeners(struct host *h, struct ump_writer *w) {
   put(w, "]");
 }
 
+static void put_web(struct host *h, struct ump_writer *w) {
+  if (!h->web) return;
+  struct ump_web_stats s = ump_web_stats(h->web);
+  put(w, ",\"web\":{\"url\":");
+  put_string(w, h->web_name);
+  put(w, ",\"requests\":%llu,\"errors\":%llu}", (unsigned long long)s.requests, (unsigned long long)s.errors);
+}
+
 static void put_rulebook(const struct ump_rules_info *i, struct ump_writer *w) {
   put(w, "{\"path\":");
   put_string(w, i->path);
@@ -111,6 +119,11 @@ static void status_text(struct host *h, const struct ump_rules_info *i, struct u
     put(w, "\n  listening %s", h->listeners[k].name);
     text_counters(w, &c);
   }
+  if (h->web) {
+    struct ump_web_stats s = ump_web_stats(h->web);
+    put(w, "\n  web       %s/ %llu requests, %llu of them refused", h->web_name, (unsigned long long)s.requests,
+        (unsigned long long)s.errors);
+  }
   put(w, "\n  engine   %s", is_quiet(&engine) ? " has had nothing to do" : "");
   text_counters(w, &engine);
 }
@@ -145,6 +158,7 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   put_rulebook(&i, w);
   put(w, ",\"listeners\":");
   put_listeners(h, w);
+  put_web(h, w);
   put(w, ",\"engine\":");
   put_counters(w, &engine);
   status_text(h, &i, text);

@@ -51,20 +51,22 @@ static void print_joints(const struct host *h, char *out, size_t cap, const char
 
 static const char *shown(const struct ump_rules_web *web, char out[MESSAGE]) {
   bool here = strcmp(web->root, ".") == 0;
-  snprintf(out, MESSAGE, "%.3000s%s%s", here ? "" : web->root, here || strcmp(web->root, "/") == 0 ? "" : "/", web->folder);
+  snprintf(out, MESSAGE, "%.3000s%s%s", here ? "" : web->root, here || strcmp(web->root, "/") == 0 ? "" : "/",
+           web->folder);
   return out;
 }
 
 static int no_folder(struct host *h, const struct ump_rules_web *web, int err) {
   char folder[MESSAGE];
   if (err == -ENOENT)
-    ump_logger_say(h->logger, UMP_ERROR, "web",
-                   "--web: there is no folder %s; make it, with an index.html in it, or name another one in the rulebook: "
-                   "web = \"pages/\"",
-                   shown(web, folder));
+    ump_logger_say(
+        h->logger, UMP_ERROR, "web",
+        "--web: there is no folder %s; make it, with an index.html in it, or name another one in the rulebook: "
+        "web = \"pages/\"",
+        shown(web, folder));
   else
-    ump_logger_say(h->logger, UMP_ERROR, "web", "--web: %s: %s; it must be a folder, and not a link", shown(web, folder),
-                   err == -ELOOP ? strerror(ENOTDIR) : strerror(-err));
+    ump_logger_say(h->logger, UMP_ERROR, "web", "--web: %s: %s; it must be a folder, and not a link",
+                   shown(web, folder), err == -ELOOP ? strerror(ENOTDIR) : strerror(-err));
   return EXIT_RULEBOOK;
 }
 
@@ -83,7 +85,8 @@ int ump_host_web_open(struct host *h) {
   struct ump_rules_web web;
   char error[MESSAGE], about[ABOUT], connect[CONNECT], joints[ABOUT - 64];
   if (!h->options->web) return EXIT_OK;
-  if (parse(h->options->web, &url, error, sizeof error) != 0 || ump_listen_resolve(&url, &addr, error, sizeof error) != 0) {
+  if (parse(h->options->web, &url, error, sizeof error) != 0 ||
+      ump_listen_resolve(&url, &addr, error, sizeof error) != 0) {
     ump_logger_say(h->logger, UMP_ERROR, "web", "--web: %s", error);
     return EXIT_BIND; /* the form was looked at by cmd_run.c: what is left is a name that nobody knows */
   }
@@ -116,5 +119,6 @@ void ump_host_web_reloaded(struct host *h) {
   if (!ump_web_set_folder(h->web, web.root, web.folder))
     ump_logger_say(h->logger, UMP_ERROR, "web", "out of memory: the pages stay those of the rulebook before");
   else if (ump_web_folder_there(web.root, web.folder) != 0)
-    ump_logger_say(h->logger, UMP_WARN, "web", "there is no folder %s any more: its pages are not found", shown(&web, folder));
+    ump_logger_say(h->logger, UMP_WARN, "web", "there is no folder %s any more: its pages are not found",
+                   shown(&web, folder));
 }

@@ -12,19 +12,32 @@
 
 const char *ump__web_type(const char *path) {
   static const char *const types[][2] = {
-      {"html", "text/html; charset=utf-8"},   {"htm", "text/html; charset=utf-8"},
-      {"js", "text/javascript; charset=utf-8"}, {"mjs", "text/javascript; charset=utf-8"},
-      {"css", "text/css; charset=utf-8"},     {"json", "application/json"},
-      {"map", "application/json"},            {"webmanifest", "application/manifest+json"},
-      {"txt", "text/plain; charset=utf-8"},   {"md", "text/plain; charset=utf-8"},
-      {"svg", "image/svg+xml"},               {"png", "image/png"},
-      {"jpg", "image/jpeg"},                  {"jpeg", "image/jpeg"},
-      {"gif", "image/gif"},                   {"webp", "image/webp"},
-      {"avif", "image/avif"},                 {"ico", "image/x-icon"},
-      {"wasm", "application/wasm"},           {"woff2", "font/woff2"},
-      {"woff", "font/woff"},                  {"ttf", "font/ttf"},
-      {"mp3", "audio/mpeg"},                  {"ogg", "audio/ogg"},
-      {"wav", "audio/wav"},                   {"mp4", "video/mp4"},
+      {"html", "text/html; charset=utf-8"},
+      {"htm", "text/html; charset=utf-8"},
+      {"js", "text/javascript; charset=utf-8"},
+      {"mjs", "text/javascript; charset=utf-8"},
+      {"css", "text/css; charset=utf-8"},
+      {"json", "application/json"},
+      {"map", "application/json"},
+      {"webmanifest", "application/manifest+json"},
+      {"txt", "text/plain; charset=utf-8"},
+      {"md", "text/plain; charset=utf-8"},
+      {"svg", "image/svg+xml"},
+      {"png", "image/png"},
+      {"jpg", "image/jpeg"},
+      {"jpeg", "image/jpeg"},
+      {"gif", "image/gif"},
+      {"webp", "image/webp"},
+      {"avif", "image/avif"},
+      {"ico", "image/x-icon"},
+      {"wasm", "application/wasm"},
+      {"woff2", "font/woff2"},
+      {"woff", "font/woff"},
+      {"ttf", "font/ttf"},
+      {"mp3", "audio/mpeg"},
+      {"ogg", "audio/ogg"},
+      {"wav", "audio/wav"},
+      {"mp4", "video/mp4"},
       {"webm", "video/webm"},
   };
   const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
@@ -37,7 +50,10 @@ const char *ump__web_type(const char *path) {
 /* ---- paths ---- */
 
 static int hex(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 /* "/play/a%20b.js" -> "play/a b.js". A decoded slash or dot is treated like one that was not coded: what counts is what
@@ -61,8 +77,8 @@ static enum ump__web_found decode(const char *path, char out[UMP_WEB_PATH]) {
   return UMP__WEB_FILE;
 }
 
-/* The next name of a path: copied into name, *at moved behind it and its slash. *last: nothing follows. False: it is none
- * that is served: empty (two slashes), too long, or beginning with a dot, which covers "." and "..". */
+/* The next name of a path: copied into name, *at moved behind it and its slash. *last: nothing follows. False: it is
+ * none that is served: empty (two slashes), too long, or beginning with a dot, which covers "." and "..". */
 static bool next_name(const char **at, char name[256], bool *last) {
   size_t n = strcspn(*at, "/");
   if (n == 0 || n > 255 || **at == '.') return false;
@@ -129,7 +145,10 @@ enum ump__web_found ump__web_open(const char *root, const char *folder, const ch
     fd = step(fd, name, last ? 0 : O_DIRECTORY);
   }
   if (fd < 0) return failed(fd);
-  found = fstat(fd, st) != 0 ? UMP__WEB_NOTHING : S_ISREG(st->st_mode) ? UMP__WEB_FILE : S_ISDIR(st->st_mode) && last ? UMP__WEB_FOLDER : UMP__WEB_NOTHING;
+  found = fstat(fd, st) != 0             ? UMP__WEB_NOTHING
+          : S_ISREG(st->st_mode)         ? UMP__WEB_FILE
+          : S_ISDIR(st->st_mode) && last ? UMP__WEB_FOLDER
+                                         : UMP__WEB_NOTHING;
   if (found == UMP__WEB_FILE)
     *out = fd;
   else

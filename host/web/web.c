@@ -29,8 +29,8 @@ static bool add(struct MHD_Response *r, const char *name, const char *value) {
   return MHD_add_response_header(r, name, value) == MHD_YES;
 }
 
-/* What every answer says: nothing is guessed from contents, pages stay out of other sites' frames and run only the scripts
- * that lie beside them, and a copy is asked about before it is used again, so that who saves a file sees it. */
+/* What every answer says: nothing is guessed from contents, pages stay out of other sites' frames and run only the
+ * scripts that lie beside them, and a copy is asked about before it is used again, so that who saves a file sees it. */
 static bool add_common(const struct ump_web *w, struct MHD_Response *r) {
   return add(r, "X-Content-Type-Options", "nosniff") && add(r, "Content-Security-Policy", w->policy) &&
          add(r, "Referrer-Policy", "no-referrer") && add(r, "Cross-Origin-Resource-Policy", "same-origin") &&
@@ -48,7 +48,8 @@ static enum MHD_Result give(struct ump_web *w, struct MHD_Connection *c, unsigne
 }
 
 static struct MHD_Response *text(const char *body, const char *type) {
-  struct MHD_Response *r = MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+  struct MHD_Response *r =
+      MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
   if (r && !add(r, MHD_HTTP_HEADER_CONTENT_TYPE, type)) MHD_destroy_response(r), r = NULL;
   return r;
 }
@@ -64,7 +65,8 @@ static enum MHD_Result refuse(struct ump_web *w, struct MHD_Connection *c, unsig
 
 static void http_date(time_t t, char out[40]) { /* by hand: names of days and months must not follow the locale */
   static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   struct tm d = {0};
   gmtime_r(&t, &d);
   snprintf(out, 40, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[d.tm_wday % 7], d.tm_mday % 100, months[d.tm_mon % 12],
@@ -83,10 +85,11 @@ static bool is_known(struct MHD_Connection *c, const char *tag, const char *date
   return tags ? lists(tags, tag) : since && strcmp(since, date) == 0;
 }
 
-static enum MHD_Result give_file(struct ump_web *w, struct MHD_Connection *c, const char *path, int fd, const struct stat *st) {
+static enum MHD_Result give_file(struct ump_web *w, struct MHD_Connection *c, const char *path, int fd,
+                                 const struct stat *st) {
   char tag[80], date[40];
-  snprintf(tag, sizeof tag, "\"%llx-%llx-%lx\"", (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
-           (unsigned long)st->st_mtim.tv_nsec);
+  snprintf(tag, sizeof tag, "\"%llx-%llx-%lx\"", (unsigned long long)st->st_size,
+           (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec);
   http_date(st->st_mtim.tv_sec, date);
   bool known = is_known(c, tag, date);
   if (known) close(fd);
@@ -112,7 +115,8 @@ static enum ump__web_found find(struct ump_web *w, const char *path, int *fd, st
 
 static enum MHD_Result add_slash(struct ump_web *w, struct MHD_Connection *c, const char *path) {
   char to[4 * UMP_WEB_PATH];
-  int n = snprintf(to, sizeof to, "%s/", path); /* begins with one slash: two were refused, so it leads to no other host */
+  int n =
+      snprintf(to, sizeof to, "%s/", path); /* begins with one slash: two were refused, so it leads to no other host */
   if (n < 0 || (size_t)n >= sizeof to) return refuse(w, c, MHD_HTTP_NOT_FOUND, "there is no such page\n", NULL, NULL);
   return refuse(w, c, MHD_HTTP_MOVED_PERMANENTLY, "it is a folder: add a slash\n", MHD_HTTP_HEADER_LOCATION, to);
 }
@@ -131,22 +135,25 @@ static enum MHD_Result answer(struct ump_web *w, struct MHD_Connection *c, const
   case UMP__WEB_MALFORMED:
     return refuse(w, c, MHD_HTTP_BAD_REQUEST, "a path that cannot be read\n", NULL, NULL);
   case UMP__WEB_BUSY:
-    return refuse(w, c, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked for at once\n", MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    return refuse(w, c, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked for at once\n", MHD_HTTP_HEADER_RETRY_AFTER,
+                  "1");
   case UMP__WEB_NOTHING:
     break;
   }
   return refuse(w, c, MHD_HTTP_NOT_FOUND, "there is no such page\n", NULL, NULL);
 }
 
-/* Called when a request's head is there, then with each piece of its body, then once it is whole. Only what is answered at the
- * head ends the connection: other methods are, so that a body is never read, and a GET with one is hung up on. */
+/* Called when a request's head is there, then with each piece of its body, then once it is whole. Only what is answered
+ * at the head ends the connection: other methods are, so that a body is never read, and a GET with one is hung up on.
+ */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *path, const char *method,
                                   const char *version, const char *body, size_t *n_body, void **of_request) {
   static char seen;
   struct ump_web *w = ctx;
   (void)version, (void)body;
   if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-    return refuse(w, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n", MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    return refuse(w, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n", MHD_HTTP_HEADER_ALLOW,
+                  "GET, HEAD");
   if (*of_request == &seen) return *n_body ? MHD_NO : answer(w, c, path);
   *of_request = &seen;
   return MHD_YES;
@@ -188,7 +195,8 @@ int ump_web_listen(const struct ump_addr *addr, struct ump_addr *bound) {
   socklen_t n = to_sockaddr(addr, &sa);
   int on = 1, fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a host that was just ended must not keep its port taken */
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+             sizeof on); /* a host that was just ended must not keep its port taken */
   if (sa.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd, (struct sockaddr *)&sa, n) != 0 || listen(fd, 128) != 0) {
     int err = errno;
@@ -213,11 +221,12 @@ static struct MHD_Daemon *start(struct ump_web *w, int fd) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before); /* the new thread takes no signals: they are for the loop */
-  struct MHD_Daemon *d = MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, w, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)UMP_WEB_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-      (unsigned)UMP_WEB_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)UMP_WEB_TIMEOUT,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)UMP_WEB_HEAD, MHD_OPTION_UNESCAPE_CALLBACK, as_it_is, NULL, MHD_OPTION_END);
+  struct MHD_Daemon *d =
+      MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, w, MHD_OPTION_LISTEN_SOCKET, fd,
+                       MHD_OPTION_CONNECTION_LIMIT, (unsigned)UMP_WEB_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                       (unsigned)UMP_WEB_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)UMP_WEB_TIMEOUT,
+                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)UMP_WEB_HEAD, MHD_OPTION_UNESCAPE_CALLBACK, as_it_is,
+                       NULL, MHD_OPTION_END);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return d;
 }
