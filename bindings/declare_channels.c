@@ -285,6 +285,16 @@ static void check_bytes(lua_State *L, const struct ump_notice *n, const char *fu
                (int)v.s.n);
 }
 
+static void no_procedure(lua_State *L, const char *function, const char *channel, const char *name, int notes) {
+  const char *names[64], *near;
+  size_t n = 0;
+  for (lua_pushnil(L); lua_next(L, notes); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && n < sizeof names / sizeof *names) names[n++] = lua_tostring(L, -2);
+  near = ump__nearest(name, names, n);
+  luaL_error(L, "%s: channel '%s' has no procedure '%s' among its client_remotes%s%s%s", function, channel, name,
+             near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 /* Encodes the call to see whether it can be; the protocol does it again for all who hear it at once. notes: stack
  * index. */
 static void check_call(lua_State *L, const struct ump_notice *n, const char *function, const char *channel, int notes,
@@ -294,8 +304,7 @@ static void check_call(lua_State *L, const struct ump_notice *n, const char *fun
     luaL_error(L, "%s: channel '%s' has mode = \"rpc\": the name of a procedure of its client_remotes is needed",
                function, channel);
   const char *name = lua_pushlstring(L, (const char *)n->name.p, n->name.n);
-  if (lua_getfield(L, notes, name) != LUA_TSTRING)
-    luaL_error(L, "%s: channel '%s' has no procedure '%s' among its client_remotes", function, channel, name);
+  if (lua_getfield(L, notes, name) != LUA_TSTRING) no_procedure(L, function, channel, name, notes);
   size_t n_types = 0, cap = max < 5 * n->data.n + 16 ? max : 5 * n->data.n + 16;
   const char *types = lua_tolstring(L, -1, &n_types);
   struct ump_writer w = ump_writer(lua_newuserdatauv(L, cap, 0), cap);

@@ -135,7 +135,8 @@ describe("joint", function()
     w:settle()
     local lists = ann:received "list"
     assert.same("false", lists[1][1][5])
-    assert.truthy(lists[1][1][7]:find("channel 'arena' has no procedure 'mooved' among its client_remotes", 1, true))
+    assert.equal("host.notify: channel 'arena' has no procedure 'mooved' among its client_remotes: did you mean 'moved'?",
+      lists[1][1][7])
     assert.truthy(lists[2][1][7]:find("parameter 3 of 'moved' must be a whole number of 32 bits", 1, true))
     w:close()
   end)

@@ -179,17 +179,21 @@ static void test_joint_a_broadcast_waits_for_the_slowest(void **state) {
   (void)state;
   jt_init(&w);
   pair();
-  jt_open(&w, 3);
+  jt_open(&w, 3), jt_open(&w, 4);
   jt_hex(&w, 3, "00 01 01 01 61");
+  jt_hex(&w, 4, "00 00 01 01 62");
+  jt_hex(&w, 2, "00 01 01 01 62"); /* 2 is with 4, too, who fills it */
   w.conns[2].stuck = true;
-  fill(0);
-  jt_unstick(&w, 2, 0);
+  size_t n = towards_user(0);
+  for (int i = 0; i < 200 && jt_reads(&w, 4); i++) jt_send(&w, 4, frame, n);
+  assert_true(jt_reads(&w, 1));
   jt_forget(&w, 3);
-  jt_hex(&w, 1, "01 01 03 80 6869");
+  jt_hex(&w, 1, "01 01 03 80 6869  04 80 01 6f6f");
+  assert_false(jt_reads(&w, 1));
   jt_sent(&w, 3, ""); /* to all or to none yet: order is kept for each */
   w.conns[2].stuck = false;
   jt_unstick(&w, 2, SIZE_MAX);
-  jt_sent(&w, 3, "03 00 6869");
+  jt_sent(&w, 3, "03 00 6869  03 00 6f6f");
   jt_end(&w);
 }
 
