@@ -272,7 +272,7 @@ int nt_notify(struct nt_world *w, uint32_t session, const char *data) {
 uint32_t nt_proven(struct nt_world *w, struct ump_addr from, const char *cuuid) {
   uint32_t session = nt_register(w, from, cuuid);
   assert_int_equal(nt_notify(w, session, "1"), 0);
-  nt_ok_event(w, from, cuuid, nt_expect(w, from, NT_BRIEF));
+  nt_ok_event(w, from, cuuid, nt_expect(w, from, NT_BRIEF_TEXT));
   nt_ok_notify(w, from, cuuid, nt_expect(w, from, "{\"method\": \"NOTIFY\", \"event_data\": 1, \"euuid\": \"#\"}"));
   assert_true(ump_neteria_credit(w->proto, session) == INT64_MAX);
   return session;

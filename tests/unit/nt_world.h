@@ -13,8 +13,8 @@
 
 #define NT_SENT 4096
 #define NT_JUDGED 8192
-#define NT_PROBE "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
-#define NT_BRIEF "{\"method\":\"LEGAL\",\"euuid\":\"$\",\"priority\":0}" /* to who has to pay for it */
+#define NT_PROBE_TEXT "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
+#define NT_BRIEF_TEXT "{\"method\":\"LEGAL\",\"euuid\":\"$\",\"priority\":0}" /* to who has to pay for it */
 
 struct nt_sent { /* a datagram that came out */
   ump_time at;

@@ -62,7 +62,7 @@ static void test_neteria_a_notify_waits_for_the_probes_echo(void **state) {
   char *big = string_of(300);
   assert_int_equal(nt_notify(&w, s, big), 0);
   assert_int_equal(nt_notify(&w, s, "2"), 0); /* it would fit, but keeps its place in the row */
-  const char *id = nt_expect(&w, a, NT_BRIEF);
+  const char *id = nt_expect(&w, a, NT_BRIEF_TEXT);
   nt_expect_nothing(&w);
   nt_ok_event(&w, a, A, id);
   const struct nt_sent *first = nt_take(&w);
@@ -92,9 +92,9 @@ static void test_neteria_a_listener_has_four_tries(void **state) {
   nt_pass(&w, UMP_MS);
   assert_int_equal(probes_out(&w), 4);
   assert_int_equal(ump_neteria_credit(w.proto, s), 0);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF)); /* the first echo was late, or the last one came */
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF_TEXT)); /* the first echo was late, or the last one came */
   assert_true(ump_neteria_credit(w.proto, s) == INT64_MAX);
-  nt_expect(&w, a, NT_BRIEF), nt_expect(&w, a, NT_BRIEF), nt_expect(&w, a, NT_BRIEF);
+  nt_expect(&w, a, NT_BRIEF_TEXT), nt_expect(&w, a, NT_BRIEF_TEXT), nt_expect(&w, a, NT_BRIEF_TEXT);
   nt_expect(&w, a, NOTIFY("1"));
   nt_close(&w);
 }
@@ -140,7 +140,7 @@ static void test_neteria_a_brief_probe_is_not_guessed(void **state) {
   nt_open(&w, (struct nt_cfg){0});
   uint32_t s = nt_register(&w, a, A);
   nt_notify(&w, s, "1");
-  const char *id = nt_expect(&w, a, NT_BRIEF);
+  const char *id = nt_expect(&w, a, NT_BRIEF_TEXT);
   for (int i = 0; i < 100000; i++) {
     for (int k = 0; ++guess[k] > '~'; k++) guess[k] = '!';
     if (strchr(guess, '"') || strchr(guess, '\\') || !strcmp(guess, id)) continue;
@@ -161,7 +161,7 @@ static void test_neteria_events_of_the_client_pay_for_more(void **state) {
   uint32_t s = nt_register(&w, a, A);
   char *big = string_of(200);
   assert_int_equal(nt_notify(&w, s, big), 0);
-  nt_expect(&w, a, NT_BRIEF); /* lost */
+  nt_expect(&w, a, NT_BRIEF_TEXT); /* lost */
   nt_pass(&w, 6 * UMP_S);  /* so are those that follow */
   nt_forget_sent(&w);
   nt_event(&w, a, A, E1, "\"x\"");

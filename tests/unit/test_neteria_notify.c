@@ -47,7 +47,7 @@ static void test_neteria_notify_is_repeated_byte_for_byte(void **state) {
   nt_pass(&w, 2 * UMP_S);
   assert_int_equal(nt_counter(&w, "notifies_unconfirmed"), 1);
   assert_int_equal(nt_counter(&w, "notify_repeats"), 4);
-  nt_expect(&w, a, NT_PROBE); /* is it still there? */
+  nt_expect(&w, a, NT_PROBE_TEXT); /* is it still there? */
   nt_expect_nothing(&w);
   nt_close(&w);
 }

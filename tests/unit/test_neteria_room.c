@@ -1,6 +1,7 @@
 /* Neteria, room for newcomers: wire section 4 and E7, hardening T5. Forged REGISTERs are not answered from where they seem to
  * come; real clients echo the probes that they are sent. */
 #include "nt_world.h"
+#include "proto/neteria/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static void test_neteria_who_echoes_a_challenge_gets_a_place_at_once(void **stat
   fill(&w, 50);
   nt_inf(&w, a, REGISTER, "a"); /* the first place is for anybody */
   nt_expect(&w, a, OK_REGISTER);
-  nt_expect(&w, a, NT_BRIEF);
+  nt_expect(&w, a, NT_BRIEF_TEXT);
   nt_inf(&w, b, REGISTER, "bbbbc0f4-e591-11f1-aa15-02fc00000002");
   nt_expect(&w, b, FULL);
   const char *id = probed(nt_take(&w));
@@ -264,6 +265,49 @@ static void test_neteria_a_day_s_sleep_ends_nobody_who_is_there(void **state) {
   nt_close(&w);
 }
 
+/* An event that a forged address sends; judged or not, nothing is answered here. Returns whether the engine was asked. */
+static bool forged_event(struct nt_world *w, unsigned i) {
+  struct ump_addr from = nt_addr(1000 + i % 50, 1);
+  struct ump_event ev;
+  char text[160];
+  bool asked = false;
+  int n = snprintf(text, sizeof text, "{\"method\":\"EVENT\",\"cuuid\":\"forged-%u\",\"euuid\":\"%u\",\"event_data\":1}", i % 50, i);
+  ump_neteria.recv(w->proto, &from, ump_bytes(text, (size_t)n), w->now);
+  while (ump_neteria.next(w->proto, &ev, w->now)) asked = true;
+  return asked;
+}
+
+/* The engine remembers judged events for 300 s, in memory that is everybody's. */
+static void test_neteria_forged_events_leave_the_window_to_the_real(void **state) {
+  struct nt_world w;
+  struct ump_addr a = nt_addr(1, 50000);
+  char text[128];
+  size_t asked = 0;
+  (void)state;
+  nt_open(&w, (struct nt_cfg){.hold_ms = -1});
+  for (unsigned i = 0; i < 49; i++) nt_inf(&w, nt_addr(1000 + i, 1), "{\"method\":\"REGISTER\",\"cuuid\":\"forged-%u\"}", i);
+  nt_forget_sent(&w);
+  ((struct ump_neteria *)w.proto)->strange_due = w.now + NT_STRANGE_AHEAD - 10000 * NT_STRANGE; /* 2,990,000 came before */
+  for (unsigned i = 0; i < 50000; i++) {
+    asked += i % 50 < 49 && forged_event(&w, i);
+    w.now += 10 * UMP_US;
+  }
+  print_message("# %zu of the next 49000 forged events, in half a second, were judged\n", asked);
+  assert_true(asked >= 10000 && asked <= 10000 + 2501);
+  snprintf(text, sizeof text, REGISTER, "abbbc0f4-e591-11f1-aa15-02fc00000001");
+  nt_in(&w, a, text);
+  nt_forget_sent(&w);
+  forged_event(&w, 0);
+  nt_event(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001", "mine", "1"); /* not now, but it is asked whether it is there */
+  assert_int_equal(nt_executions(&w, "mine"), 0);
+  answer(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001");
+  nt_event(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001", "mine", "1"); /* its repeat */
+  assert_int_equal(nt_executions(&w, "mine"), 1);
+  nt_pass(&w, 70 * UMP_S);
+  assert_true(forged_event(&w, 0) == false); /* they are gone */
+  nt_close(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_who_echoes_a_challenge_gets_a_place_at_once),
@@ -274,6 +318,7 @@ int main(void) {
       cmocka_unit_test(test_neteria_real_clients_get_in_through_a_flood_of_forged_ones),
       cmocka_unit_test(test_neteria_one_s_own_address_is_taken_back),
       cmocka_unit_test(test_neteria_ten_thousand_from_one_address),
+      cmocka_unit_test(test_neteria_forged_events_leave_the_window_to_the_real),
       cmocka_unit_test(test_neteria_a_day_s_sleep_ends_nobody_who_is_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

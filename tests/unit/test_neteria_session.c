@@ -196,7 +196,7 @@ static void test_neteria_the_oldest_never_proven_gives_way_after_3_probes(void *
   nt_pass(&w, UMP_S);
   uint32_t young = nt_register(&w, b, B);
   nt_inf(&w, c, REGISTER, C);
-  nt_expect(&w, a, NT_BRIEF), nt_expect(&w, b, NT_BRIEF);
+  nt_expect(&w, a, NT_BRIEF_TEXT), nt_expect(&w, b, NT_BRIEF_TEXT);
   nt_expect(&w, c, BYE_FULL);
   nt_pass(&w, 1499 * UMP_MS);
   nt_forget_sent(&w);
@@ -219,7 +219,7 @@ static void test_neteria_who_echoes_the_probe_keeps_its_place(void **state) {
   nt_open(&w, (struct nt_cfg){.limit = 1});
   uint32_t s = nt_register(&w, a, A);
   nt_inf(&w, c, REGISTER, C);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF));
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF_TEXT));
   nt_expect(&w, c, BYE_FULL);
   for (int i = 0; i < 4; i++) {
     nt_pass(&w, 2 * UMP_S);
@@ -248,7 +248,7 @@ static void test_neteria_forged_sessions_of_ones_address_give_way(void **state) 
   uint32_t other = nt_register(&w, b, B);
   nt_register(&w, nt_addr(1, 1), "forged1"), nt_register(&w, nt_addr(1, 2), "forged2");
   nt_inf(&w, a, REGISTER, A);
-  nt_expect(&w, b, NT_BRIEF), nt_expect(&w, nt_addr(1, 1), NT_BRIEF), nt_expect(&w, nt_addr(1, 2), NT_BRIEF);
+  nt_expect(&w, b, NT_BRIEF_TEXT), nt_expect(&w, nt_addr(1, 1), NT_BRIEF_TEXT), nt_expect(&w, nt_addr(1, 2), NT_BRIEF_TEXT);
   nt_expect(&w, a, "{\"method\": \"BYE REGISTER\", \"reason\": \"too many from one address\"}");
   nt_pass(&w, 2 * UMP_S);
   nt_forget_sent(&w);
@@ -284,7 +284,7 @@ static void test_neteria_probes_at_30s_and_ends_at_60s(void **state) {
   nt_pass(&w, 30 * UMP_S - 1);
   nt_expect_nothing(&w);
   nt_pass(&w, 1);
-  nt_expect(&w, a, NT_BRIEF);
+  nt_expect(&w, a, NT_BRIEF_TEXT);
   nt_pass(&w, 30 * UMP_S - 1);
   assert_true(nt_there(&w, s));
   nt_pass(&w, 1);
@@ -320,14 +320,14 @@ static void test_neteria_an_echo_proves_and_idling_ends_nobody(void **state) {
   nt_open(&w, (struct nt_cfg){0});
   uint32_t s = nt_register(&w, a, A);
   nt_pass(&w, 30 * UMP_S);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF));
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_BRIEF_TEXT));
   assert_true(ump_neteria_credit(w.proto, s) == INT64_MAX);
   for (int i = 0; i < 30; i++) { /* an hour */
     ump_time before = w.now;
     nt_pass(&w, 120 * UMP_S);
     nt_expect_nothing(&w);
     nt_pass(&w, UMP_S);
-    nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE));
+    nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE_TEXT));
     assert_true(w.sent[w.n_sent - 1].at - before >= 120 * UMP_S);
     nt_expect_nothing(&w);
   }
@@ -400,7 +400,7 @@ static void test_neteria_a_silent_listener_is_asked_and_stays(void **state) {
   nt_pass(&w, 4 * UMP_S); /* so were the first probes */
   nt_forget_sent(&w);
   nt_pass(&w, 500 * UMP_MS);
-  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE));
+  nt_ok_event(&w, a, A, nt_expect(&w, a, NT_PROBE_TEXT));
   nt_pass(&w, 100 * UMP_S);
   nt_expect_nothing(&w);
   assert_true(nt_there(&w, s));

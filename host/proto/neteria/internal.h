@@ -45,6 +45,10 @@
 #define NT_GHOSTS 4                  /* times limit: sessions that are gone and remembered */
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
 #define NT_SWEEP 4096                /* of them looked at, every half second, to be probed */
+/* Events of all who have not proven themselves: 5000 a second, 3 million at once. Judged events are remembered for 300 s in memory
+ * that is everybody's, 7 million of them by default; forged ones leave a third. */
+#define NT_STRANGE (UMP_S / 5000)
+#define NT_STRANGE_AHEAD (3000000 * NT_STRANGE)
 #define NT_WAYS (8 * UMP_S)          /* in which those who proved nothing may take as many places as there are: room.c */
 #define NT_EPOCH (8 * UMP_S)         /* a challenge may be echoed in this one and the next: the client's repeats take 8 s */
 #define NT_PRESSED (10 * UMP_S)      /* after a refusal for want of room, newcomers are probed at once for so long */
@@ -64,7 +68,7 @@
   X(ohai) X(ohai_refused) X(registered) X(registered_again) X(returned)                                                \
   X(refused_full) X(refused_address) X(refused_in_use) X(refused_encryption) X(refused_by_rules) X(encryption_ignored) \
   X(events) X(logins) X(verdicts) X(verdict_copies) X(verdict_repeats) X(verdicts_confirmed) X(verdicts_unconfirmed)   \
-  X(verdicts_once) X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed) X(notifies_refused)     \
+  X(verdicts_once) X(put_off) X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed) X(notifies_refused)     \
   X(probes) X(probe_echoes) X(challenges) X(challenge_echoes) X(proven) X(silent) X(moves_tried) X(moved)                                                \
   X(gone_unproven) X(gone_silent) X(gave_way) X(kicked) X(ghosts_forgotten)                                            \
   X(stalled) X(replies_suppressed) X(replies_lost) X(no_memory)                                                        \
@@ -229,6 +233,7 @@ struct ump_neteria {
   ump_time pressed, swept;       /* want of room: newcomers are probed at once until then; last look at the others */
   ump_time next_way;             /* until then nobody gives way to who proved nothing */
   size_t n_ripe;
+  ump_time strange_due;          /* the unproven have used up their share of the engine's memory to this time */
 
   bool has_pending;              /* the event that the last datagram made */
   struct ump_event pending;
@@ -358,6 +363,7 @@ bool ump__nt_has_place(struct ump_neteria *n, const struct nt_request *r, bool p
 /* Asks the sender of a request to echo an id for which nothing is kept. Returns what that costs at most; 0: that was too much. */
 size_t ump__nt_challenge(struct ump_neteria *n, const struct nt_request *r);
 bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r); /* is it the echo? */
+bool ump__nt_within_share(struct ump_neteria *n, struct nt_session *s); /* may an event of who has not proven himself be judged? */
 
 /* ---- probe.c: probes and moves ---- */
 /* So many of the 92 characters that JSON writes as they are, by chance. */

@@ -101,6 +101,7 @@ static void name_and_data(struct ump_neteria *n, const struct nt_request *r, str
 
 static void on_event(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   ump__nt_heard(n, s, r);
+  if (!nt_trusted(s) && !ump__nt_within_share(n, s)) return;
   nt_count(n, r->malformed ? NT_bad_data : NT_events);
   struct ump_event *ev = pend(n, r, s, UMP_EVENT_JUDGE);
   if (!r->malformed) name_and_data(n, r, ev);
@@ -119,6 +120,7 @@ static bool credentials(struct ump_neteria *n, const struct nt_request *r, struc
 /* Without a name and a password it is a malformed event: answered, and never shown to the rules. */
 static void on_auth(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   ump__nt_heard(n, s, r);
+  if (!nt_trusted(s) && !ump__nt_within_share(n, s)) return;
   nt_count(n, NT_logins);
   struct ump_event *ev = pend(n, r, s, UMP_EVENT_LOGIN);
   if (credentials(n, r, ev)) return;

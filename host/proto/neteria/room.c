@@ -72,6 +72,16 @@ static bool make_room(struct ump_neteria *n, const struct ump_addr *ip, bool pro
   return false;
 }
 
+/* From half of the share on they are asked to prove themselves, which a client that is there has done long before the share is
+ * used up: then its event, which it repeats, is judged. */
+bool ump__nt_within_share(struct ump_neteria *n, struct nt_session *s) {
+  ump_time due = n->strange_due > n->now ? n->strange_due : n->now;
+  if (due - n->now > NT_STRANGE_AHEAD / 2) ump__nt_probe(n, s);
+  if (due - n->now > NT_STRANGE_AHEAD) return nt_count(n, NT_put_off), false;
+  n->strange_due = due + NT_STRANGE;
+  return true;
+}
+
 /* ---- challenges ---- */
 
 /* ago: 0, or 1 for the one before. */
