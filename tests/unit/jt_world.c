@@ -74,7 +74,8 @@ static void show(const struct ump_bytes data, char *out, size_t cap) {
 static int on_judge(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out) {
   struct jt *w = self;
   char data[512];
-  out->verdict = UMP_LEGAL;
+  out->verdict = w->illegal ? UMP_ILLEGAL : UMP_LEGAL;
+  if (w->illegal) out->reason = ump_text(w->illegal);
   show(ev->data, data, sizeof data);
   note(w, "%zu %.*s %s", number_of(w, c), (int)ev->name.n, (const char *)ev->name.p, data);
   return w->judge ? w->judge(w, c, ev) : 0;

@@ -37,6 +37,7 @@ struct jt {
   struct ump_client *clients[JT_CLIENTS]; /* in order of coming */
   size_t n_clients;
   const char *refuse;     /* connect says no, with this reason */
+  const char *illegal;    /* judge says no, with this reason */
   int (*judge)(struct jt *w, struct ump_client *c, const struct ump_event *ev);
   char trace[JT_TRACE];
   size_t n_trace;

@@ -245,6 +245,30 @@ static void test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick(void **
   jt_end(&w);
 }
 
+static void test_joint_refused_is_called_where_it_is_declared(void **state) {
+  (void)state;
+  start("mode=rpc 0:step(Int32,Int32) 3<moved(String,Byte) 3<refused(String,String)");
+  come(1);
+  jt_hex(&w, 1, "03 00 00 03");
+  jt_forget(&w, 1);
+  w.illegal = "too far";
+  jt_hex(&w, 1, "0c 00 09 0000 05000000 ffffffff");
+  jt_sent(&w, 1, "11 00 0e 0301 04 73746570 07 746f6f20666172"); /* refused("step", "too far") */
+  w.illegal = NULL;
+  jt_hex(&w, 1, "0c 00 09 0000 05000000 ffffffff");
+  jt_sent(&w, 1, "");
+  jt_end(&w);
+  start(ARENA);
+  come(1);
+  jt_hex(&w, 1, "03 00 00 03");
+  jt_forget(&w, 1);
+  w.illegal = "too far";
+  jt_hex(&w, 1, "0c 00 09 0000 05000000 ffffffff");
+  jt_sent(&w, 1, ""); /* the wire has no word for it */
+  w.illegal = NULL;
+  jt_end(&w);
+}
+
 static void moved(struct ump_writer *p, uint8_t *buf, size_t cap) {
   *p = ump_writer(buf, cap);
   ump_plain_put_array(p, 2), ump_plain_put_string(p, ump_text("ann")), ump_plain_put_int(p, 4);
@@ -448,6 +472,7 @@ static void test_joint_without_a_rulebook_everybody_is_told(void **state) {
   come(1);
   jt_forget(&w, 1);
   ump_engine_set_rulebook(w.engine, NULL, w.now);
+  assert_true(ump_engine_deadline(w.engine) <= w.now); /* who drives it hears that there is news */
   ump_engine_expire(w.engine, w.now);
   jt_pump(&w);
   jt_sent(&w, 1, "00 04 00 02 00 01");
@@ -517,6 +542,7 @@ int main(void) {
       cmocka_unit_test(test_joint_objects_are_offered_on_entering),
       cmocka_unit_test(test_joint_calls_are_events_with_their_arguments),
       cmocka_unit_test(test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick),
+      cmocka_unit_test(test_joint_refused_is_called_where_it_is_declared),
       cmocka_unit_test(test_joint_calls_wait_until_the_user_offers_the_object),
       cmocka_unit_test(test_joint_broadcast_is_encoded_once_and_passes_over_whom_it_does_not_fit),
       cmocka_unit_test(test_joint_chunks_to_users_end_their_frame),
