@@ -366,7 +366,10 @@ static unsigned put_remotes(struct ump_writer *out, const char *what, char mark)
     const char *id = p;
     while (id > what && isdigit((unsigned char)id[-1])) id--;
     unsigned number = (unsigned)strtoul(id, NULL, 10);
-    if (*p != mark) continue;
+    if (*p != mark) {
+      p = strchr(p, ')'); /* types may hold a < */
+      continue;
+    }
     if (number != last) {
       n++, last = number;
       unsigned procedures = 0;

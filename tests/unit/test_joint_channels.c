@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "base/plain.h"
 
 static struct jt w;
@@ -318,6 +320,48 @@ static void test_joint_broadcast_is_encoded_once_and_passes_over_whom_it_does_no
   jt_end(&w);
 }
 
+/* What the real library's client says in the transcript rpc_both_ways, to a channel of the rulebook's; the expected
+ * lines are the library's own log of the other side. */
+static void test_joint_calls_of_the_real_library(void **state) {
+  (void)state;
+  size_t n;
+  char *json = testing_read_file("vectors/joint.vectors.json", &n);
+  cJSON *all = cJSON_Parse(json), *s, *step;
+  jt_init(&w);
+  jt_channel(&w, "rpc",
+             "mode=rpc 0:test() 0:message(String,Bool) 0:numbers(Byte,UInt16,Int16,Int32,Int,Float,Double) "
+             "0:complex(Bytes,Array<Array<Int>>) 0:lists(List<Int>) 0:maps(Map<Int,Map<String,Array<Int>>>) "
+             "0:intmap(IntMap<String>) 0:strmap(StringMap<Bool>) 3<message(String) 3<pos(Int16,Int32,Float)");
+  jt_declare(&w);
+  jt_open(&w, 1);
+  cJSON_ArrayForEach(s, all) {
+    if (strcmp(cJSON_GetObjectItem(s, "name")->valuestring, "rpc_both_ways") != 0) continue;
+    cJSON_ArrayForEach(step, cJSON_GetObjectItem(s, "steps")) {
+      const char *conn = cJSON_GetObjectItem(step, "conn")->valuestring,
+                 *dir = cJSON_GetObjectItem(step, "dir")->valuestring;
+      if (strcmp(conn, "client1") == 0 && strcmp(dir, "c2s") == 0)
+        jt_hex(&w, 1, cJSON_GetObjectItem(step, "hex")->valuestring);
+    }
+  }
+  jt_trace(&w, "connect 0 rpc", "0 test A0", "0 message A2 'hi' true", "0 message A2 '' false",
+           "0 numbers A7 255 65534 -2 16909060 -1 1.5 -0.1", "0 complex A2 '' A3 A2 1 2 A0 A0", "0 lists A1 A3 0 1 2",
+           "0 maps A1 M1 1 M1 'a' A2 10 11", "0 intmap A1 M1 7 'seven'", "0 strmap A1 M1 'on' true");
+  assert_int_equal(jt_count(&w, "calls_malformed"), 3); /* MALICIOUS, thrice */
+  jt_sent(&w, 1, "00 03 01 00 00  03 00 00 00");
+  uint8_t buf[128];
+  struct ump_writer p = ump_writer(buf, sizeof buf);
+  ump_plain_put_string(&p, ump_text("hello from the owner \xc3\xa4\xe2\x82\xac"));
+  assert_int_equal(jt_call(&w, jt_client(&w, 0), "message", &p), 0);
+  jt_sent(&w, 1, "1f 00 1c 03001a68656c6c6f2066726f6d20746865206f776e657220c3a4e282ac");
+  p = ump_writer(buf, sizeof buf);
+  ump_plain_put_array(&p, 3), ump_plain_put_int(&p, -5), ump_plain_put_int(&p, 300), ump_plain_put_float(&p, 1.5);
+  assert_int_equal(jt_call(&w, jt_client(&w, 0), "pos", &p), 0);
+  jt_sent(&w, 1, "0e 00 0b 0301fbff2c0100000000c03f");
+  cJSON_Delete(all);
+  free(json);
+  jt_end(&w);
+}
+
 /* ---- what users are sent ---- */
 
 static void test_joint_chunks_to_users_end_their_frame(void **state) {
@@ -545,6 +589,7 @@ int main(void) {
       cmocka_unit_test(test_joint_refused_is_called_where_it_is_declared),
       cmocka_unit_test(test_joint_calls_wait_until_the_user_offers_the_object),
       cmocka_unit_test(test_joint_broadcast_is_encoded_once_and_passes_over_whom_it_does_not_fit),
+      cmocka_unit_test(test_joint_calls_of_the_real_library),
       cmocka_unit_test(test_joint_chunks_to_users_end_their_frame),
       cmocka_unit_test(test_joint_long_chunks_to_users_are_cut),
       cmocka_unit_test(test_joint_data_mode_sends_bytes_as_they_are),
