@@ -1,30 +1,9 @@
-// The tavern's page in headless Chromium against the real host: two people in two pages. Prints TAP; leaves screenshots in
-// $UMPIRE_SHOTS, if that is set.
+// The tavern's page against the real host: two people in two pages.
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { close, open, PHONE, shoot, test, until } from "./harness.mjs";
 import { startHost } from "./host.mjs";
 
-const ALL = ["neteria", "laneya", "joint", "pymmorpg"].map((scheme) => `${scheme}://127.0.0.1:0`);
-const shots = process.env.UMPIRE_SHOTS;
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-let tests = 0, failed = 0;
-
-// ---- pages ----
-
-const DESK = { viewport: { width: 1180, height: 800 } };
-const PHONE = { viewport: { width: 390, height: 800 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
-
-// A page of one person; what its console says of errors is kept, and must be nothing in the end.
-async function open(url, options = DESK) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.setDefaultTimeout(10000);
-  page.complaints = [];
-  page.on("console", (message) => { if (message.type() === "error") page.complaints.push(message.text()); });
-  page.on("pageerror", (error) => page.complaints.push(String(error)));
-  await page.goto(url);
-  return page;
-}
+const TAVERN = { rulebook: "rules/tavern.lua", listen: ["neteria", "laneya", "joint", "pymmorpg"].map((s) => `${s}://127.0.0.1:0`) };
 
 async function enter(page, name) {
   await page.getByLabel("What shall we call you?").fill(name);
@@ -50,33 +29,10 @@ async function cell(page, name) {
   });
 }
 
-async function until(what, condition) {
-  const end = Date.now() + 10000;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`never came true: ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 25); });
-  }
-}
-
 const standsAt = (page, name, x, y) => until(`${name} stands at ${x},${y}`, async () => {
   const at = await cell(page, name);
   return at[0] === x && at[1] === y;
 });
-
-async function shoot(page, name) {
-  if (!shots) return;
-  await page.waitForTimeout(250); // for steps and bubbles to have moved to where they go
-  await page.screenshot({ path: `${shots}/${name}.png` });
-}
-
-async function close(...pages) {
-  for (const page of pages) {
-    assert.deepEqual(page.complaints, []);
-    await page.context().close();
-  }
-}
 
 async function clickCell(page, x, y) {
   const box = await page.locator("#room").boundingBox();
@@ -85,26 +41,7 @@ async function clickCell(page, x, y) {
   else await page.mouse.click(...at);
 }
 
-// ---- tests ----
-
-async function test(name, body, listen = ALL) {
-  tests++;
-  let host;
-  try {
-    host = await startHost("rules/tavern.lua", { listen });
-    await body(host);
-    assert.equal(await host.stop(), 0);
-    console.log(`ok ${tests} - ${name}`);
-  } catch (error) {
-    failed++;
-    console.log(`not ok ${tests} - ${name}`);
-    for (const line of `${error.stack}\n${host?.log ?? ""}`.split("\n")) console.log(`# ${line}`);
-    await host?.kill();
-    for (const context of browser.contexts()) await context.close();
-  }
-}
-
-await test("the page asks for a name, and shows the room meanwhile", async ({ web }) => {
+await test("the page asks for a name, and shows the room meanwhile", TAVERN, async ({ web }) => {
   const page = await open(web);
   await page.getByText("connected", { exact: true }).waitFor();
   assert.ok(await page.getByLabel("What shall we call you?").isVisible());
@@ -114,7 +51,7 @@ await test("the page asks for a name, and shows the room meanwhile", async ({ we
   await close(page);
 });
 
-await test("two pages see each other come, walk by keys and by a click, and leave", async ({ web }) => {
+await test("two pages see each other come, walk by keys and by a click, and leave", TAVERN, async ({ web }) => {
   const ann = await comeIn(web, "ann"), bob = await comeIn(web, "bob");
   await guest(ann, "bob").waitFor();
   await guest(bob, "ann").waitFor();
@@ -143,7 +80,7 @@ await test("two pages see each other come, walk by keys and by a click, and leav
   await close(ann);
 });
 
-await test("what one says is seen by both, in a bubble and in the talk", async ({ web }) => {
+await test("what one says is seen by both, in a bubble and in the talk", TAVERN, async ({ web }) => {
   const ann = await comeIn(web, "ann"), bob = await comeIn(web, "bob");
   await ann.keyboard.press("Enter"); // to the text
   await ann.keyboard.type("Good evening! <b>Is this seat taken?</b>");
@@ -160,7 +97,7 @@ await test("what one says is seen by both, in a bubble and in the talk", async (
   await close(ann, bob);
 });
 
-await test("a wrong step and too much talk are refused where one can see it", async ({ web }) => {
+await test("a wrong step and too much talk are refused where one can see it", TAVERN, async ({ web }) => {
   const ann = await comeIn(web, "ann"), bob = await comeIn(web, "bob");
   const [x, y] = await cell(ann, "ann");
   for (let i = 0; i < 3; i++) { // down, into the door, and against the threshold
@@ -179,7 +116,7 @@ await test("a wrong step and too much talk are refused where one can see it", as
   await close(ann, bob);
 });
 
-await test("a name that is taken is refused at the door", async ({ web }) => {
+await test("a name that is taken is refused at the door", TAVERN, async ({ web }) => {
   const ann = await comeIn(web, "ann"), other = await open(web);
   await enter(other, "Ann");
   await other.getByText("Ann is here already").waitFor();
@@ -189,7 +126,7 @@ await test("a name that is taken is refused at the door", async ({ web }) => {
   await close(ann, other);
 });
 
-await test("it fits a phone, and a tap walks", async ({ web }) => {
+await test("it fits a phone, and a tap walks", TAVERN, async ({ web }) => {
   const ann = await comeIn(web, "ann"), bob = await comeIn(web, "bob", PHONE);
   await clickCell(bob, 4, 8);
   await standsAt(ann, "bob", 4, 8);
@@ -202,7 +139,7 @@ await test("it fits a phone, and a tap walks", async ({ web }) => {
   await close(ann, bob);
 });
 
-await test("when the host is started anew the pages come back by themselves, under their names", async ({ web, ports, kill }) => {
+await test("when the host is started anew the pages come back by themselves, under their names", TAVERN, async ({ web, ports, kill }) => {
   const ann = await comeIn(web, "ann");
   await kill();
   await ann.getByText("connection lost").waitFor();
@@ -217,12 +154,8 @@ await test("when the host is started anew the pages come back by themselves, und
   await again.stop();
 });
 
-await test("a host that does not speak the joint protocol is named as the reason", async ({ web }) => {
+await test("a host that does not speak the joint protocol is named as the reason", { ...TAVERN, listen: ["neteria://127.0.0.1:0"] }, async ({ web }) => {
   const page = await open(web);
   await page.getByText("start it with --listen joint://0.0.0.0:7680").waitFor();
   await close(page);
-}, ["neteria://127.0.0.1:0"]);
-
-console.log(`1..${tests}`);
-await browser.close();
-process.exit(failed ? 1 : 0);
+});

@@ -42,7 +42,11 @@ class Writer {
     return this.#n - n;
   }
 
-  byte(value) { this.#bytes[this.#room(1)] = value; return this; }
+  byte(value) {
+    const at = this.#room(1); // first: it may be another array afterwards
+    this.#bytes[at] = value;
+    return this;
+  }
 
   bytes(more) {
     const at = this.#room(more.length);

@@ -212,6 +212,7 @@ const calls = {
 
 const walk = {
   held: [],       // keys that are down, the latest last
+  tapped: null,   // the step of a key that was pressed, and may be up again before its turn comes
   goal: null,     // a cell that was clicked
   waiting: false, // a step is being judged
   last: 0,
@@ -222,7 +223,8 @@ const walk = {
     if (!me || this.waiting) return;
     const wait = this.last + STEP_MS - performance.now();
     if (wait > 0) { this.timer = setTimeout(() => this.next(), wait); return; }
-    const step = this.held.at(-1)?.step ?? this.towards();
+    const step = this.tapped ?? this.held.at(-1)?.step ?? this.towards();
+    this.tapped = null;
     if (!step || !channel.call("step", ...step)) return;
     this.last = performance.now();
     this.waiting = true;
@@ -239,7 +241,7 @@ const walk = {
   arrived() { this.waiting = false; this.next(); },
   stop() { // refused: what is held down waits for another press
     this.waiting = false;
-    this.goal = null;
+    this.goal = this.tapped = null;
     this.held = [];
     clearTimeout(this.timer);
   },
@@ -261,6 +263,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     if (event.repeat) return;
     walk.held.push({ code: event.code, step });
+    walk.tapped = step;
     walk.goal = null;
     walk.next();
   }
