@@ -208,6 +208,31 @@ describe("the stream", function()
     assert.equal(1, #world:clients())
   end)
 
+  it("bears a crowd that does not read: memory has a bound, and the others do not notice", function()
+    local crowd, unsent = 300, 65536
+    local world <close> = sim.run_text(BOOK:gsub("tick_rate = 10", "tick_rate = 100"), { seed = 1,
+      listen = "laneya://0.0.0.0:1?per_address=1000&unsent=" .. unsent })
+    world:network { window = 1000 }
+    local deaf, ann = {}, world:connect("laneya", { user = "ann" })
+    ann:event("move", { direction = "east" })
+    for i = 1, crowd do
+      deaf[i] = world:connect("laneya", { user = "deaf" .. i })
+      deaf[i]:hold()
+      deaf[i]:send "who"
+    end
+    local before = world:info().bytes
+    for _ = 1, 40 do
+      world:advance(0.5)
+      assert.is_true(world:info().bytes - before < crowd * (2 * unsent + 8192))
+      assert.equal(0, ann:event("who").took)
+    end
+    assert.equal(crowd, world:counters()["laneya.closed_slow_reader"])
+    assert.equal(1, #world:clients())
+    assert.is_true(#ann:received "position" >= 2000)
+    world:settle()
+    assert.is_true(world:info().bytes < before)
+  end)
+
   it("ends in order, with what was sent before", function()
     local world <close> = sim.run_text(BOOK, { seed = 1 })
     world:network { lag = 0.1, split = "random" }

@@ -106,6 +106,26 @@ static void test_laneya_stops_reading_from_one_that_does_not_read(void **state) 
   ln_close(&w);
 }
 
+/* The rest of a message that filled it up has come: it is not in the middle of one, however long it does not read. */
+static void test_laneya_full_one_is_not_in_the_middle_of_a_message(void **state) {
+  static const char ask[] = "74:{\"type\": \"request\", \"key\": 99, \"user\": \"ann\", \"action\": \"big\", \"data\": {}},";
+  (void)state;
+  ln_open(&w, (struct ln_cfg){0});
+  ln_dial(&w, 0, 1);
+  w.conns[0].room = 0;
+  w.big = 100000;
+  ask_big(0, 1);
+  ln_in(&w, 0, ask, 10);
+  ln_pass(&w, UMP_S);
+  w.big = 1000000;
+  ln_in(&w, 0, ask + 10, sizeof ask - 11);
+  assert_int_equal(w.executed, 2);
+  assert_false(w.conns[0].reading);
+  ln_pass(&w, 30 * UMP_S);
+  assert_true(w.conns[0].open);
+  ln_close(&w);
+}
+
 static void test_laneya_full_one_is_no_burden_to_others(void **state) {
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
@@ -236,6 +256,7 @@ int main(void) {
       cmocka_unit_test(test_laneya_whole_message_ends_the_wait_for_it),
       cmocka_unit_test(test_laneya_never_a_message_ends_after_60_s),
       cmocka_unit_test(test_laneya_stops_reading_from_one_that_does_not_read),
+      cmocka_unit_test(test_laneya_full_one_is_not_in_the_middle_of_a_message),
       cmocka_unit_test(test_laneya_full_one_is_no_burden_to_others),
       cmocka_unit_test(test_laneya_one_that_takes_no_updates_is_closed),
       cmocka_unit_test(test_laneya_watcher_that_never_spoke_is_given_less),

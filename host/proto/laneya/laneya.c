@@ -174,6 +174,9 @@ static void laneya_answer(void *self, const struct ump_event *ev, const struct u
 
 static int laneya_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__laneya_pack(self, n, out); }
 
+/* An update of so many bytes is copied: a reference would take as much memory, and a piece of its own in each write. */
+enum { TINY = 128 };
+
 static int laneya_notify(void *self, uint32_t id, struct ump_blob *payload, ump_time now) {
   struct laneya *l = self;
   l->now = now;
@@ -184,7 +187,9 @@ static int laneya_notify(void *self, uint32_t id, struct ump_blob *payload, ump_
     ump__laneya_abort(l, c, "it does not read what it is sent");
     return UMP_EGONE;
   }
-  if (ump_outqueue_share(&c->out, payload, 0, payload->n)) return UMP_ENOMEM;
+  int err = payload->n <= TINY ? ump_outqueue_copy(&c->out, ump_bytes(payload->p, payload->n))
+                               : ump_outqueue_share(&c->out, payload, 0, payload->n);
+  if (err) return UMP_ENOMEM;
   l->counts[UPDATES]++;
   ump__laneya_queued(l, c);
   return 0;
