@@ -201,6 +201,25 @@ static void test_joint_events_over_the_rate_wait(void **state) {
   jt_end(&w);
 }
 
+static void test_joint_entering_again_and_again_waits_too(void **state) {
+  (void)state;
+  start("mode=chunk max_rate=10");
+  jt_open(&w, 1);
+  for (int i = 0; i < 150; i++) jt_hex(&w, 1, ENTER_LOBBY "00 02 00 01 00");
+  assert_int_equal(jt_count(&w, "enters"), 100);
+  assert_false(jt_reads(&w, 1));
+  jt_advance(&w, UMP_S);
+  assert_int_equal(jt_count(&w, "enters"), 150);
+  for (int i = 0; i < 15; i++)
+    jt_hex(&w, 1,
+           ENTER_LOBBY "03 00 00 61"
+                       "00 02 00 01 00"); /* no fresh account for events */
+  assert_int_equal(jt_count(&w, "events"), 10);
+  jt_advance(&w, 5 * UMP_S);
+  assert_int_equal(jt_count(&w, "events"), 15);
+  jt_end(&w);
+}
+
 /* ---- remote procedures ---- */
 
 #define ARENA "mode=rpc 0:step(Int32,Int32) 0:say(String) 7:all(Array<Int>) 3<moved(String,Byte) 4<other()"
@@ -583,6 +602,7 @@ int main(void) {
       cmocka_unit_test(test_joint_a_chunk_over_the_limit_kicks),
       cmocka_unit_test(test_joint_a_chunk_grows_with_what_came),
       cmocka_unit_test(test_joint_events_over_the_rate_wait),
+      cmocka_unit_test(test_joint_entering_again_and_again_waits_too),
       cmocka_unit_test(test_joint_objects_are_offered_on_entering),
       cmocka_unit_test(test_joint_calls_are_events_with_their_arguments),
       cmocka_unit_test(test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick),

@@ -72,12 +72,15 @@ void ump__joint_drained(struct joint_proto *l, struct conn *c) {
   if (ump_list_linked(&c->full) && c->out.n <= l->unsent) release(l, c);
 }
 
-void ump__joint_pause(struct joint_proto *l, struct conn *c) {
+bool ump__joint_allow(struct joint_proto *l, struct conn *c, ump_time *paid, ump_time cost) {
+  ump_time due = (*paid > l->now ? *paid : l->now) + cost, most = cost > UMP_S ? cost : UMP_S;
+  if (due - l->now <= most) return *paid = due, true;
   l->counts[PAUSED]++;
   c->paused_since = l->now;
   ump_list_push(&l->paused, &c->paused);
   ump_list_remove(&c->timer);
   ump__joint_touch(l, c);
+  return false;
 }
 
 /* ---- the end ---- */

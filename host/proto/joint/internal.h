@@ -36,6 +36,7 @@ enum {
 #define KEEP_ALIVE      (5 * UMP_S)   /* after the last bytes we sent */
 #define SLOW_TIMEOUT    (5 * UMP_S)   /* above the limit of unsent bytes */
 #define CLOSING_TIMEOUT (5 * UMP_S)   /* for the last words to be read */
+#define ENTER_COST      (10 * UMP_MS) /* entering the rulebook's channels, 100 a second: each is a call of its connect */
 #define PAUSE           (50 * UMP_MS) /* of a user who sends more events than his channel takes */
 
 /* On the wire: Reason of the library. */
@@ -144,8 +145,6 @@ struct member {
   struct ump_buffer chunk;
   struct ump_buffer early; /* calls that wait: id, u32 length, bytes */
   uint8_t offers[32];      /* objects that the user has, a bit each */
-  double tokens;           /* events it may send now */
-  ump_time refilled;
 };
 
 /* ---- connections ---- */
@@ -175,9 +174,10 @@ struct conn {
   struct ump_outqueue out;
   struct joint **own;
   struct seat **entered;
-  struct web *web;                                    /* NULL: raw */
-  struct conn *waits_for;                             /* whom it cannot send to now */
-  struct ump_list waiting, held;                      /* in waits_for->held; those who wait for this one */
+  struct web *web;               /* NULL: raw */
+  struct conn *waits_for;        /* whom it cannot send to now */
+  struct ump_list waiting, held; /* in waits_for->held; those who wait for this one */
+  ump_time events_due, enters_due; /* what it has asked of the rulebook is paid for up to these times */
   ump_time since, last_out, full_since, paused_since; /* since: last byte, or being accepted, or the close */
   struct ump_list timer;                              /* first, command, data or closing */
   struct ump_list keep, full, paused, ready, touched;
@@ -226,7 +226,9 @@ void ump__joint_abort(struct joint_proto *l, struct conn *c);
 void ump__joint_time(struct joint_proto *l, struct conn *c); /* which timeout it stands under now */
 void ump__joint_wait(struct joint_proto *l, struct conn *sender, struct conn *receiver);
 void ump__joint_drained(struct joint_proto *l, struct conn *c); /* some of its output was taken */
-void ump__joint_pause(struct joint_proto *l, struct conn *c);
+/* May it ask something of the rulebook that may be asked every `cost`? A second's worth may come at once; else it is
+ * not read for a while, and false. The accounts are the connection's: who leaves and enters again has no other. */
+bool ump__joint_allow(struct joint_proto *l, struct conn *c, ump_time *paid, ump_time cost);
 ump_time ump__joint_deadline(const struct joint_proto *l);
 void ump__joint_expire(struct joint_proto *l);
 

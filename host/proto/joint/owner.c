@@ -42,15 +42,8 @@ static void throw_out(struct joint_proto *l, struct conn *c, struct member *m, c
   ump__joint_rise(l, m->seat, KICKED, false, true, why);
 }
 
-/* May he send one more event now? A second's worth may come at once. */
 static bool within_rate(struct joint_proto *l, struct conn *c, struct member *m) {
-  double rate = m->seat->joint->channel->max_rate, most = rate > 1 ? rate : 1;
-  m->tokens += ump_seconds(l->now - m->refilled) * rate;
-  m->refilled = l->now;
-  if (m->tokens > most) m->tokens = most;
-  if (m->tokens < 1) return ump__joint_pause(l, c), false;
-  m->tokens -= 1;
-  return true;
+  return ump__joint_allow(l, c, &c->events_due, (ump_time)((double)UMP_S / m->seat->joint->channel->max_rate));
 }
 
 /* The event's data is written into scratch, since what it is made of may move. NULL: no memory. */

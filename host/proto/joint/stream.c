@@ -50,12 +50,13 @@ static uint8_t may_enter(const struct joint_proto *l, const struct conn *c, cons
   return n >= JOINTS_MAX ? 5 : 0;
 }
 
-/* 1: the engine is asked whether the rulebook wants him. */
+/* 1: the engine is asked whether the rulebook wants him; HELD: not now. */
 static int enter(struct joint_proto *l, struct conn *c, uint8_t nr, struct ump_bytes id, struct ump_event *ev) {
   struct joint *j = id.n ? ump__joint_find(l, id) : NULL;
   struct seat *s;
   uint8_t error = may_enter(l, c, j);
   if (error) return ump__joint_answer(l, c, nr, error, 0), 0;
+  if (j->channel && !ump__joint_allow(l, c, &c->enters_due, ENTER_COST)) return HELD;
   int err = ump__joint_sit(l, c, j, &s);
   if (!err && j->channel && (err = ump__joint_member(l, s))) ump__joint_rise(l, s, CLOSED, false, false, NULL);
   if (err) return no_memory(l, c), 0;
@@ -112,6 +113,7 @@ static int command(struct joint_proto *l, struct conn *c, struct ump_bytes in, s
     break;
   case ENTER:
     *got = enter(l, c, in.p[2], id, ev);
+    if (*got == HELD) return *got = 0, HELD;
     break;
   case LEAVE:
     leave(l, c, p[0]);

@@ -166,8 +166,6 @@ int ump__joint_member(struct joint_proto *l, struct seat *s) {
   if (!m) return UMP_ENOMEM;
   m->session = i;
   m->seat = s;
-  m->refilled = l->now;
-  m->tokens = s->joint->channel->max_rate > 1 ? s->joint->channel->max_rate : 1;
   ump_buffer_init(&m->chunk, l->mem, SIZE_MAX / 2); /* bounded by the channel's max_chunk, which a reload may change */
   ump_buffer_init(&m->early, l->mem, EARLY_MAX);
   s->member = l->members[i] = m;
