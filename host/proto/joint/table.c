@@ -150,7 +150,6 @@ void ump__joint_rise(struct joint_proto *l, struct seat *s, enum reason reason, 
 
 int ump__joint_member(struct joint_proto *l, struct seat *s) {
   uint32_t i = 0;
-  if (l->n_members >= l->limit) return UMP_EFULL;
   if (l->n_members == l->members_cap) {
     uint32_t cap = l->members_cap ? 2 * l->members_cap : 16;
     struct member **v = ump_realloc(l->mem, l->members, l->members_cap * sizeof *v, cap * sizeof *v);
