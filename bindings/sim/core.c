@@ -273,7 +273,8 @@ static int world_silence(lua_State *L) { /* peer, on: nothing arrives, either wa
 static const char *const news[] = {
     [UMP_SIM_OPENED] = "open", [UMP_SIM_DATA] = "data", [UMP_SIM_END] = "end", [UMP_SIM_RESET] = "reset"};
 
-/* until, quiet -> peer, bytes | peer (its alarm) | nothing. On a stream: peer, bytes or nil, "open" "data" "end" "reset" */
+/* until, quiet -> peer, bytes | peer (its alarm) | nothing. On a stream: peer, bytes or nil, "open" "data" "end"
+ * "reset" */
 static int world_run(lua_State *L) {
   struct ump_sim_world *w = check(L);
   struct ump_sim_arrival a;

@@ -12,8 +12,8 @@
 #define LATE (20 * UMP_MS)
 
 const char *const ump_sim_count_names[UMP_SIM_COUNTS] = {
-    "network.sent",      "network.delivered", "network.lost",        "network.doubled",
-    "network.reordered", "network.crowded",   "network.unreachable", "network.bytes", "network.cut",
+    "network.sent",    "network.delivered",   "network.lost",  "network.doubled", "network.reordered",
+    "network.crowded", "network.unreachable", "network.bytes", "network.cut",
 };
 
 struct datagram {
@@ -34,8 +34,10 @@ void ump_sim_net_init(struct ump_sim_net *n, const struct ump_mem *mem, uint64_t
 
 static void free_due(struct ump_sim_net *n, struct ump__sim_due *due) {
   struct datagram *d = (struct datagram *)due;
-  if (due && due->kind == UMP__DATAGRAM) ump_free(n->mem, d, sizeof *d + d->n);
-  else if (due && due->kind == UMP__PIECE) ump__sim_piece_free(n, due);
+  if (due && due->kind == UMP__DATAGRAM)
+    ump_free(n->mem, d, sizeof *d + d->n);
+  else if (due && due->kind == UMP__PIECE)
+    ump__sim_piece_free(n, due);
 }
 
 void ump_sim_net_deinit(struct ump_sim_net *n) {

@@ -35,7 +35,8 @@ static void tell_closed(struct ump_sim_world *w, uint32_t listener, uint32_t con
   ump_engine_closed(w->engine, listener, conn, w->now);
 }
 
-/* Moves what the protocol holds into the connection until that is nothing or the window is full. False: something is left. */
+/* Moves what the protocol holds into the connection until that is nothing or the window is full. False: something is
+ * left. */
 static bool write_out(struct ump_sim_world *w, uint32_t listener, uint32_t conn) {
   uint32_t peer = w->conns[conn] - 1;
   for (;;) {
@@ -100,7 +101,8 @@ void ump_sim_serve_arrival(struct ump_sim_world *w, const struct ump_sim_arrival
   case UMP_SIM_DATA:
     ump_engine_input(w->engine, a->listener, conn, a->data, w->now);
     /* as sockets do: output waits for the end of the turn, but reading stops here and now when it should */
-    ump_sim_stream_pause(&w->net, a->peer, UMP_SIM_UP, !(ump_engine_wants(w->engine, a->listener, conn) & UMP_WANTS_INPUT));
+    ump_sim_stream_pause(&w->net, a->peer, UMP_SIM_UP,
+                         !(ump_engine_wants(w->engine, a->listener, conn) & UMP_WANTS_INPUT));
     break;
   case UMP_SIM_END:
     ump_engine_eof(w->engine, a->listener, conn, w->now);

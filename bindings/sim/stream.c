@@ -6,10 +6,10 @@
 
 #define RESEND (200 * UMP_MS) /* Linux' least retransmission timeout */
 enum {
-  RESENDS = 6,           /* doublings of it: 12.6 s, more than any test waits for one piece */
-  SEGMENT = 1460,        /* bytes of a piece on a link with a rate: Ethernet's */
-  WRITTEN = 64 << 20,    /* a client may have so much unsent */
-  WINDOW = 64 * 1024,    /* unless the link says otherwise */
+  RESENDS = 6,        /* doublings of it: 12.6 s, more than any test waits for one piece */
+  SEGMENT = 1460,     /* bytes of a piece on a link with a rate: Ethernet's */
+  WRITTEN = 64 << 20, /* a client may have so much unsent */
+  WINDOW = 64 * 1024, /* unless the link says otherwise */
 };
 
 enum what { SYN, ACCEPTED, DATA, FIN, RST };
@@ -24,7 +24,7 @@ struct piece {
   uint8_t p[];
 };
 
-struct pipe {             /* one way */
+struct pipe {                /* one way */
   struct ump__sim_due nudge; /* what waited for its reader is looked at */
   uint32_t peer;
   enum ump_sim_way way;
@@ -217,13 +217,14 @@ static ump_time resends(const struct ump_sim_link *link, double dice) {
 static size_t cut_at(const struct ump_sim_link *link, size_t n, const struct fate *f) {
   size_t most = link->rate > 0 ? SEGMENT : n;
   if (link->split > 0) most = (size_t)link->split;
-  if (link->split < 0) most = f->small < 0.25 ? 1 : 1 + (size_t)((double)(n < SEGMENT ? n : SEGMENT) * f->split * f->split);
+  if (link->split < 0)
+    most = f->small < 0.25 ? 1 : 1 + (size_t)((double)(n < SEGMENT ? n : SEGMENT) * f->split * f->split);
   return n < most ? n : most;
 }
 
 /* Puts one piece under way. False: no memory; it is tried again later. */
-static bool launch(struct ump_sim_net *n, struct ump__sim_stream *s, enum ump_sim_way way, enum what what, struct ump_bytes data,
-                   const struct fate *f, ump_time now) {
+static bool launch(struct ump_sim_net *n, struct ump__sim_stream *s, enum ump_sim_way way, enum what what,
+                   struct ump_bytes data, const struct fate *f, ump_time now) {
   const struct ump_sim_link *link = &n->link[way];
   struct ump__sim_lane *lane = &n->peers[s->peer]->lane[way];
   struct piece *c = ump_alloc(n->mem, sizeof *c + data.n);
@@ -327,8 +328,11 @@ static bool tell(struct ump_sim_net *n, const struct ump__sim_stream *s, const s
                  struct ump_bytes data, struct ump_sim_arrival *out) {
   n->counts[UMP_SIM_DELIVERED]++;
   *out = (struct ump_sim_arrival){.what = p->way == UMP_SIM_UP ? UMP_SIM_AT_SERVER : UMP_SIM_AT_PEER,
-                                  .peer = s->peer, .listener = s->listener, .from = n->peers[s->peer]->addr,
-                                  .news = news, .data = data};
+                                  .peer = s->peer,
+                                  .listener = s->listener,
+                                  .from = n->peers[s->peer]->addr,
+                                  .news = news,
+                                  .data = data};
   return true;
 }
 

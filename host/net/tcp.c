@@ -16,8 +16,9 @@ enum {
   REST = 16 * 1024, /* bytes copied for a connection whose peer reads slowly */
   SLICES = 32,      /* pieces of output a writev */
   KEEP_FDS = 64,    /* descriptors kept for everything but connections: reloads, control socket, logs (hardening T14) */
-  /* A peer that vanished without a word is noticed after 2 minutes, by protocols without heartbeat, too: asked after 60 s of
-   * silence and each 15 s from then on; or 2 minutes after something was sent that nobody confirms or has room for. */
+  /* A peer that vanished without a word is noticed after 2 minutes, by protocols without heartbeat, too: asked after 60
+   * s of silence and each 15 s from then on; or 2 minutes after something was sent that nobody confirms or has room
+   * for. */
   KEEPALIVE_S = 60,
   PROBE_S = 15,
   PROBES = 4,
@@ -56,7 +57,7 @@ struct ump_tcp {
   uint32_t max;              /* connections of this port */
   uint32_t descriptors;      /* connections of all ports of the loop */
   struct ump_list siblings;  /* those ports */
-  unsigned handles; /* of this port and its connections whose close callback is still to come */
+  unsigned handles;          /* of this port and its connections whose close callback is still to come */
   unsigned n_blocked;
   struct ump_tcp_stats stats;
   char in[READ];
@@ -392,7 +393,8 @@ static void on_connection(uv_stream_t *s, int status) {
     accept_one(t);
     return;
   }
-  /* Not for want of descriptors: then libuv accepts and closes at once, with the one that it keeps for this, and says nothing. */
+  /* Not for want of descriptors: then libuv accepts and closes at once, with the one that it keeps for this, and says
+   * nothing. */
   t->stats.refused++;
   ump_log_text(ump_loop_log(t->loop), UMP_WARN, "accept", NULL, uv_strerror(status));
 }

@@ -1,5 +1,5 @@
-/* The limit of what a server of laneya's requests can do here: one thread, epoll, a read and a write for each batch of requests,
- * the key copied into a ready answer. It validates, judges and remembers nothing.
+/* The limit of what a server of laneya's requests can do here: one thread, epoll, a read and a write for each batch of
+ * requests, the key copied into a ready answer. It validates, judges and remembers nothing.
  *
  *   bench_laneya_limit PORT */
 #define _GNU_SOURCE
@@ -46,12 +46,14 @@ static int serve(struct conn *c) {
 }
 
 int main(int argc, char **argv) {
-  struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argc > 1 ? argv[1] : "0")),
+  struct sockaddr_in here = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(argc > 1 ? argv[1] : "0")),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct epoll_event events[EVENTS], ev = {.events = EPOLLIN};
   int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), ep = epoll_create1(0);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind(listener, (struct sockaddr *)&here, sizeof here) != 0 || listen(listener, 511) != 0) return perror("listen"), 1;
+  if (bind(listener, (struct sockaddr *)&here, sizeof here) != 0 || listen(listener, 511) != 0)
+    return perror("listen"), 1;
   epoll_ctl(ep, EPOLL_CTL_ADD, listener, &ev);
   fprintf(stderr, "ready\n");
   for (;;) {

@@ -2,9 +2,9 @@
  *
  *   bench_laneya --port P --pid SERVER [--clients N] [--window K] [--ask S] [--come S] [--idle 1]
  *
- * ask: each client has K requests in flight, sent again as answers come; K > 1 is pipelining. come: connects, asks once, waits for
- * the answer and closes, N at a time. idle: the server's resident memory before and after N connections that asked once.
- * Costs are the server's CPU time, all its threads. Results are `key value` lines. */
+ * ask: each client has K requests in flight, sent again as answers come; K > 1 is pipelining. come: connects, asks
+ * once, waits for the answer and closes, N at a time. idle: the server's resident memory before and after N connections
+ * that asked once. Costs are the server's CPU time, all its threads. Results are `key value` lines. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,7 +72,8 @@ static long server_memory(const struct load *l) { /* KiB */
 /* ---- one client ---- */
 
 static void dial(struct load *l, struct client *c) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(l->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {
+      .sin_family = AF_INET, .sin_port = htons(l->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int one = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) die("connect");
@@ -88,24 +89,28 @@ static void ask(struct client *c, unsigned n) {
   char out[BURST], one[200];
   size_t at = 0;
   while (n-- > 0 && at < BURST - 300) {
-    int len = snprintf(one, sizeof one,
-                       "{\"type\": \"request\", \"key\": %llu, \"user\": \"user%u\", \"action\": \"move\", \"data\": {\"direction\": "
-                       "\"north\"}}",
-                       (unsigned long long)c->next_key++, c->number);
+    int len = snprintf(
+        one, sizeof one,
+        "{\"type\": \"request\", \"key\": %llu, \"user\": \"user%u\", \"action\": \"move\", \"data\": {\"direction\": "
+        "\"north\"}}",
+        (unsigned long long)c->next_key++, c->number);
     at += (size_t)snprintf(out + at, BURST - at, "%d:%s,", len, one);
   }
   for (size_t sent = 0; sent < at;) {
     ssize_t k = write(c->fd, out + sent, at - sent);
-    if (k > 0) sent += (size_t)k;
-    else if (k < 0 && errno != EAGAIN) die("write");
+    if (k > 0)
+      sent += (size_t)k;
+    else if (k < 0 && errno != EAGAIN)
+      die("write");
   }
 }
 
 /* The answer to the request that is due, and no other. */
 static void check(struct load *l, struct client *c, const char *p, size_t n) {
   char want[120];
-  int len = snprintf(want, sizeof want, "{\"type\": \"response\", \"key\": %llu, \"status\": \"success\", \"data\": {}}",
-                     (unsigned long long)c->next_answer++);
+  int len =
+      snprintf(want, sizeof want, "{\"type\": \"response\", \"key\": %llu, \"status\": \"success\", \"data\": {}}",
+               (unsigned long long)c->next_answer++);
   if ((size_t)len != n || memcmp(want, p, n) != 0) {
     if (l->wrong++ == 0) fprintf(stderr, "wanted %s\ngot    %.*s\n", want, (int)n, p);
   }
@@ -216,14 +221,22 @@ int main(int argc, char **argv) {
   bool idle = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     const char *name = argv[i], *value = argv[i + 1];
-    if (!strcmp(name, "--port")) l.port = (uint16_t)atoi(value);
-    else if (!strcmp(name, "--pid")) l.pid = atoi(value);
-    else if (!strcmp(name, "--clients")) l.clients = (unsigned)atoi(value);
-    else if (!strcmp(name, "--window")) l.window = (unsigned)atoi(value);
-    else if (!strcmp(name, "--ask")) ask_s = atof(value);
-    else if (!strcmp(name, "--come")) come_s = atof(value);
-    else if (!strcmp(name, "--idle")) idle = atoi(value);
-    else return fprintf(stderr, "bench_laneya: what is %s?\n", name), 2;
+    if (!strcmp(name, "--port"))
+      l.port = (uint16_t)atoi(value);
+    else if (!strcmp(name, "--pid"))
+      l.pid = atoi(value);
+    else if (!strcmp(name, "--clients"))
+      l.clients = (unsigned)atoi(value);
+    else if (!strcmp(name, "--window"))
+      l.window = (unsigned)atoi(value);
+    else if (!strcmp(name, "--ask"))
+      ask_s = atof(value);
+    else if (!strcmp(name, "--come"))
+      come_s = atof(value);
+    else if (!strcmp(name, "--idle"))
+      idle = atoi(value);
+    else
+      return fprintf(stderr, "bench_laneya: what is %s?\n", name), 2;
   }
   struct rlimit files = {0};
   getrlimit(RLIMIT_NOFILE, &files);

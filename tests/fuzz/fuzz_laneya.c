@@ -1,11 +1,9 @@
-/* laneya as a script of operations: connections that come, speak in any pieces, stop reading, end in every way; time; a rulebook
- * that notifies, broadcasts, kicks and fails, on the real protocol and the real engine. After each step:
- *   what goes out is netstrings of JSON objects: responses and updates with exactly their keys,
- *   no connection got more responses than it sent messages,
- *   no key of a connection was executed twice within 1024,
- *   no two connections act under one name, and none under two without a logout between,
- *   memory stays within what was received and the limits of the wire page,
- * and at the end everything is given back.
+/* laneya as a script of operations: connections that come, speak in any pieces, stop reading, end in every way; time; a
+ * rulebook that notifies, broadcasts, kicks and fails, on the real protocol and the real engine. After each step: what
+ * goes out is netstrings of JSON objects: responses and updates with exactly their keys, no connection got more
+ * responses than it sent messages, no key of a connection was executed twice within 1024, no two connections act under
+ * one name, and none under two without a logout between, memory stays within what was received and the limits of the
+ * wire page, and at the end everything is given back.
  *
  * Each operation is a byte, a byte for the connection, and what it needs. */
 #include <stdio.h>
@@ -22,13 +20,13 @@ enum { CONNS = 6, EXECUTED = 2048, KEPT = 1024 };
 
 struct conn {
   bool open, reading, halted;
-  size_t room;           /* what its kernel takes; SIZE_MAX: all */
+  size_t room; /* what its kernel takes; SIZE_MAX: all */
   struct ump_addr addr;
-  uint64_t life;         /* which connection under this number it is */
-  uint8_t *out;          /* not looked at yet */
+  uint64_t life; /* which connection under this number it is */
+  uint8_t *out;  /* not looked at yet */
   size_t out_n, out_cap;
   uint64_t commas, responses; /* an upper bound of the messages that it sent; what it got */
-  char name[65];         /* as the rulebook saw it last; empty: none */
+  char name[65];              /* as the rulebook saw it last; empty: none */
 };
 
 struct world {
@@ -42,7 +40,10 @@ struct world {
   ump_time now;
   struct conn conns[CONNS];
   uint64_t lives;
-  struct { uint64_t life; char key[16]; } executed[EXECUTED];
+  struct {
+    uint64_t life;
+    char key[16];
+  } executed[EXECUTED];
   size_t n_executed;
   size_t clients;
 };
@@ -87,7 +88,8 @@ static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason
 /* {"k": "..."} of the data names the key of the request, for those that were made here. */
 static void note_executed(struct world *w, const struct conn *c, const struct ump_event *ev) {
   struct ump_json_slot slot = {.key = ump_text("k")};
-  if (ump_json_members(ev->data, &slot, 1, NULL) != 0 || slot.value.type != UMP_JSON_STRING || slot.value.raw.n > 15) return;
+  if (ump_json_members(ev->data, &slot, 1, NULL) != 0 || slot.value.type != UMP_JSON_STRING || slot.value.raw.n > 15)
+    return;
   char key[16] = "";
   memcpy(key, slot.value.raw.p, slot.value.raw.n);
   size_t n = w->n_executed, from = n > KEPT ? n - KEPT : 0;
@@ -133,7 +135,8 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
   w->clients--;
   return 0;
 }
-static int on_login(void *self, struct ump_client *c, struct ump_bytes a, struct ump_bytes b, bool create, struct ump_bytes *r) {
+static int on_login(void *self, struct ump_client *c, struct ump_bytes a, struct ump_bytes b, bool create,
+                    struct ump_bytes *r) {
   return (void)self, (void)c, (void)a, (void)b, (void)create, (void)r, UMP_ENOSUPPORT;
 }
 static int on_tick(void *self, ump_time dt) {
@@ -148,9 +151,14 @@ static void on_timer_gone(void *self, uint64_t id) {
 static void on_forget(void *self, struct ump_client *c) {
   (void)self, (void)c;
 }
-static const struct ump_rulebook_ops rules = {.connect = on_connect, .judge = on_judge, .disconnect = on_disconnect,
-                                              .login = on_login, .tick = on_tick, .timer = on_timer,
-                                              .timer_gone = on_timer_gone, .forget = on_forget};
+static const struct ump_rulebook_ops rules = {.connect = on_connect,
+                                              .judge = on_judge,
+                                              .disconnect = on_disconnect,
+                                              .login = on_login,
+                                              .tick = on_tick,
+                                              .timer = on_timer,
+                                              .timer_gone = on_timer_gone,
+                                              .forget = on_forget};
 
 /* ---- what goes out ---- */
 
@@ -161,14 +169,16 @@ static bool slots_filled(const struct ump_json_slot *slots, size_t n) {
 }
 
 static void look_at_message(struct conn *c, struct ump_bytes text) {
-  struct ump_json_slot response[] = {{.key = ump_text("type")}, {.key = ump_text("key")}, {.key = ump_text("status")}, {.key = ump_text("data")}};
+  struct ump_json_slot response[] = {
+      {.key = ump_text("type")}, {.key = ump_text("key")}, {.key = ump_text("status")}, {.key = ump_text("data")}};
   struct ump_json_slot update[] = {{.key = ump_text("type")}, {.key = ump_text("action")}, {.key = ump_text("data")}};
   struct ump_json_value top;
   must(ump_json_check(text, &top, NULL) == 0 && top.type == UMP_JSON_OBJECT);
   if (top.n_members == 4) {
     must(ump_json_members(text, response, 4, NULL) == 0 && slots_filled(response, 4));
     must(response[3].value.type == UMP_JSON_OBJECT && response[1].value.type != UMP_JSON_ARRAY);
-    must(response[1].value.type != UMP_JSON_OBJECT && ++c->responses <= c->commas + 1); /* one more for a broken frame */
+    must(response[1].value.type != UMP_JSON_OBJECT &&
+         ++c->responses <= c->commas + 1); /* one more for a broken frame */
   } else {
     must(top.n_members == 3 && ump_json_members(text, update, 3, NULL) == 0 && slots_filled(update, 3));
   }
@@ -277,27 +287,31 @@ static const char *const actions[] = {"walk", "echo", "bad", "boom", "all", "me"
 static void ask(struct world *w, uint32_t number) {
   char text[200];
   uint8_t key = byte(w), user = byte(w), action = byte(w);
-  int n = snprintf(text, sizeof text,
-                   "{\"type\": \"request\", \"key\": %u, \"user\": \"u%u\", \"action\": \"%s\", \"data\": {\"k\": \"%u\"}}", key,
-                   user % 8, actions[action % 8], key);
+  int n =
+      snprintf(text, sizeof text,
+               "{\"type\": \"request\", \"key\": %u, \"user\": \"u%u\", \"action\": \"%s\", \"data\": {\"k\": \"%u\"}}",
+               key, user % 8, actions[action % 8], key);
   say(w, number, text, (size_t)n, action & 0x80 ? (uint8_t)(1 + (action >> 3 & 15)) : 0);
 }
 
 static void ask_batch(struct world *w, uint32_t number) {
   char text[8000];
   uint8_t key = byte(w), user = byte(w), count = byte(w) % 70;
-  int n = snprintf(text, sizeof text,
-                   "{\"type\": \"request\", \"key\": \"b%u\", \"user\": \"u%u\", \"action\": \"batch\", \"data\": {\"actions\": [", key,
-                   user % 8);
+  int n = snprintf(
+      text, sizeof text,
+      "{\"type\": \"request\", \"key\": \"b%u\", \"user\": \"u%u\", \"action\": \"batch\", \"data\": {\"actions\": [",
+      key, user % 8);
   for (uint8_t i = 0; i < count; i++)
-    n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"action\": \"%s\", \"data\": {\"k\": \"%u.%u\"}}", i ? "," : "",
-                  actions[byte(w) % 8], key, i);
+    n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"action\": \"%s\", \"data\": {\"k\": \"%u.%u\"}}",
+                  i ? "," : "", actions[byte(w) % 8], key, i);
   n += snprintf(text + n, sizeof text - (size_t)n, "]}}");
   say(w, number, text, (size_t)n, 0);
 }
 
 static void tell(struct world *w, uint32_t number, uint8_t how) {
-  struct ump_notice n = {.has_name = how & 1, .has_data = how & 2, .name = ump_text("moved"),
+  struct ump_notice n = {.has_name = how & 1,
+                         .has_data = how & 2,
+                         .name = ump_text("moved"),
                          .data = ump_text(how & 4 ? "[1]" : "{\"x\": 1}")};
   const struct ump_notice *by_encoding[3] = {[UMP_JSON] = &n};
   struct ump_client *c = NULL;
@@ -318,7 +332,9 @@ static void step(struct world *w) {
   case 0:
     dial(w, number, byte(w));
     break;
-  case 1: case 2: case 3: /* any bytes: at once, one at a time, as the payload of a netstring */
+  case 1:
+  case 2:
+  case 3: /* any bytes: at once, one at a time, as the payload of a netstring */
     n = byte(w);
     n |= (size_t)(byte(w) & 15) << 8;
     if (n > (size_t)(w->end - w->p)) n = (size_t)(w->end - w->p);
@@ -327,7 +343,8 @@ static void step(struct world *w) {
     if (op % 12 == 3) say(w, number, (const char *)w->p, n, 0);
     w->p += n;
     break;
-  case 4: case 5:
+  case 4:
+  case 5:
     ask(w, number);
     break;
   case 6:

@@ -1,5 +1,5 @@
-/* Netstrings and decimal lengths: whatever comes, a prefix never says something that more bytes take back, what was read writes
- * back as it was, and nothing outside of the slice is touched (the input is copied to its exact size). */
+/* Netstrings and decimal lengths: whatever comes, a prefix never says something that more bytes take back, what was
+ * read writes back as it was, and nothing outside of the slice is touched (the input is copied to its exact size). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     }
   }
   size_t value, used;
-  if (ump_length_read(ump_bytes(in, n), ' ', &value, &used) == 0) must(used <= n && value <= 9999999 && in[used - 1] == ' ');
+  if (ump_length_read(ump_bytes(in, n), ' ', &value, &used) == 0)
+    must(used <= n && value <= 9999999 && in[used - 1] == ' ');
   free(in);
   return 0;
 }

@@ -26,7 +26,8 @@ static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason
 static void note(struct ln_world *w, const struct ump_client *c, struct ump_bytes action) {
   w->executed++;
   size_t left = sizeof w->done - w->done_n;
-  int n = snprintf(w->done + w->done_n, left, "%s %.*s\n", c->name ? c->name : "-", (int)action.n, (const char *)action.p);
+  int n =
+      snprintf(w->done + w->done_n, left, "%s %.*s\n", c->name ? c->name : "-", (int)action.n, (const char *)action.p);
   if (n > 0 && (size_t)n < left) w->done_n += (size_t)n;
 }
 
@@ -93,9 +94,14 @@ static void on_forget(void *self, struct ump_client *c) {
   (void)self, (void)c;
 }
 
-static const struct ump_rulebook_ops rules = {.connect = on_connect, .judge = on_judge, .disconnect = on_disconnect,
-                                              .login = on_login, .tick = on_tick, .timer = on_timer,
-                                              .timer_gone = on_timer_gone, .forget = on_forget};
+static const struct ump_rulebook_ops rules = {.connect = on_connect,
+                                              .judge = on_judge,
+                                              .disconnect = on_disconnect,
+                                              .login = on_login,
+                                              .tick = on_tick,
+                                              .timer = on_timer,
+                                              .timer_gone = on_timer_gone,
+                                              .forget = on_forget};
 
 /* ---- life ---- */
 
@@ -109,8 +115,13 @@ bool ln_make(struct ln_world *w, struct ln_cfg cfg) {
   const struct ump_option_value options[] = {{.name = "payload", .number = cfg.payload ? cfg.payload : 1 << 20},
                                              {.name = "unsent", .number = cfg.unsent ? cfg.unsent : 1 << 20},
                                              {.name = "batch", .number = cfg.batch ? cfg.batch : 64}};
-  struct ump_proto_cfg pc = {.options = options, .n_options = 3, .mem = &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log,
-                             .limit = cfg.limit ? cfg.limit : 4096, .per_address = cfg.per_address ? cfg.per_address : 64};
+  struct ump_proto_cfg pc = {.options = options,
+                             .n_options = 3,
+                             .mem = &w->mem.mem,
+                             .rng = &w->rng.rng,
+                             .log = &w->log.log,
+                             .limit = cfg.limit ? cfg.limit : 4096,
+                             .per_address = cfg.per_address ? cfg.per_address : 64};
   if (ump_engine_listen(w->engine, &ump_laneya, &pc, 10, &w->listener, w->now) != 0) return false;
   ump_engine_set_rulebook(w->engine, &w->rules, w->now);
   return true;
@@ -178,7 +189,8 @@ void ln_flush(struct ln_world *w) {
 }
 
 bool ln_dial(struct ln_world *w, uint32_t conn, unsigned host) {
-  struct ump_addr from = {.family = 4, .ip = {10, 0, (uint8_t)(host >> 8), (uint8_t)host}, .port = (uint16_t)(40000 + conn)};
+  struct ump_addr from = {
+      .family = 4, .ip = {10, 0, (uint8_t)(host >> 8), (uint8_t)host}, .port = (uint16_t)(40000 + conn)};
   struct ln_conn *c = &w->conns[conn];
   assert_false(c->open);
   free(c->out);
@@ -209,11 +221,12 @@ void ln_say(struct ln_world *w, uint32_t conn, const char *payload) {
   free(text);
 }
 
-void ln_ask(struct ln_world *w, uint32_t conn, const char *key, const char *user, const char *action, const char *data) {
+void ln_ask(struct ln_world *w, uint32_t conn, const char *key, const char *user, const char *action,
+            const char *data) {
   size_t cap = strlen(key) + strlen(user) + strlen(action) + strlen(data) + 100;
   char *text = malloc(cap);
-  snprintf(text, cap, "{\"type\": \"request\", \"key\": %s, \"user\": \"%s\", \"action\": \"%s\", \"data\": %s}", key, user,
-           action, data);
+  snprintf(text, cap, "{\"type\": \"request\", \"key\": %s, \"user\": \"%s\", \"action\": \"%s\", \"data\": %s}", key,
+           user, action, data);
   ln_say(w, conn, text);
   free(text);
 }
@@ -282,7 +295,8 @@ void ln_expect(struct ln_world *w, uint32_t conn, const char *payload) {
 void ln_expect_status(struct ln_world *w, uint32_t conn, const char *key, const char *status) {
   char head[400];
   const char *got = ln_take(w, conn);
-  snprintf(head, sizeof head, "{\"type\": \"response\", \"key\": %s, \"status\": \"%s\", \"data\": {\"message\": \"", key, status);
+  snprintf(head, sizeof head, "{\"type\": \"response\", \"key\": %s, \"status\": \"%s\", \"data\": {\"message\": \"",
+           key, status);
   if (!got) fail_msg("expected %s, got nothing", head);
   if (strncmp(got, head, strlen(head)) != 0) fail_msg("expected %s, got %s", head, got);
   assert_int_not_equal(got[strlen(head)], '"'); /* the message is never empty */

@@ -8,7 +8,7 @@
 static struct ln_world w;
 
 #define OK(key, data) "{\"type\": \"response\", \"key\": " key ", \"status\": \"success\", \"data\": " data "}"
-#define NO(key, status, message) \
+#define NO(key, status, message)                                                                                       \
   "{\"type\": \"response\", \"key\": " key ", \"status\": \"" status "\", \"data\": {\"message\": \"" message "\"}}"
 #define SHOUTED(by) "{\"type\": \"update\", \"action\": \"shouted\", \"data\": {\"by\": \"" by "\"}}"
 
@@ -56,15 +56,27 @@ static void test_laneya_data_of_a_response_is_always_an_object(void **state) {
 }
 
 static void test_laneya_keys_come_back_as_they_were_written(void **state) {
-  static const char *const keys[] = {"1", "1.0", "\"1\"", "-0", "1e3", "1000000000000000000000000000000", "null", "true", "false",
-                                     "\"\"", "\"\\u00e9\\ud83d\\ude00\"", "\"a\\\"b\"", "12345678901234567890.5"};
+  static const char *const keys[] = {"1",
+                                     "1.0",
+                                     "\"1\"",
+                                     "-0",
+                                     "1e3",
+                                     "1000000000000000000000000000000",
+                                     "null",
+                                     "true",
+                                     "false",
+                                     "\"\"",
+                                     "\"\\u00e9\\ud83d\\ude00\"",
+                                     "\"a\\\"b\"",
+                                     "12345678901234567890.5"};
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) { /* each once: they all differ, so each is executed */
     char want[200];
     ln_ask(&w, 0, keys[i], "ann", "walk", "{}");
-    snprintf(want, sizeof want, "{\"type\": \"response\", \"key\": %s, \"status\": \"success\", \"data\": {}}", keys[i]);
+    snprintf(want, sizeof want, "{\"type\": \"response\", \"key\": %s, \"status\": \"success\", \"data\": {}}",
+             keys[i]);
     ln_expect(&w, 0, want);
   }
   assert_int_equal(w.executed, sizeof keys / sizeof *keys);
@@ -75,7 +87,9 @@ static void test_laneya_key_order_white_space_and_escapes_do_not_matter(void **s
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);
-  ln_say(&w, 0, " { \"data\" : { } ,\n\"\\u0061ction\":\"w\\u0061lk\",\"user\":\"ann\", \"key\" : 7 , \"\\u0074\\u0079\\u0070\\u0065\":\"request\"}\t");
+  ln_say(&w, 0,
+         " { \"data\" : { } ,\n\"\\u0061ction\":\"w\\u0061lk\",\"user\":\"ann\", \"key\" : 7 , "
+         "\"\\u0074\\u0079\\u0070\\u0065\":\"request\"}\t");
   ln_expect(&w, 0, OK("7", "{}"));
   ln_expect_done(&w, "ann walk\n");
   ln_close(&w);
@@ -109,7 +123,8 @@ static void test_laneya_answers_in_the_order_of_arrival(void **state) {
   char text[4096] = "";
   for (int i = 0; i < 30; i++) {
     char one[128];
-    int n = snprintf(one, sizeof one, "{\"type\": \"request\", \"key\": %d, \"user\": \"ann\", \"action\": \"%s\", \"data\": {}}", i,
+    int n = snprintf(one, sizeof one,
+                     "{\"type\": \"request\", \"key\": %d, \"user\": \"ann\", \"action\": \"%s\", \"data\": {}}", i,
                      i % 3 ? "walk" : "bad");
     sprintf(text + strlen(text), "%d:%s,", n, one);
   }
@@ -318,7 +333,9 @@ static void test_laneya_updates_come_before_the_response_and_to_all(void **state
 }
 
 static int pack(const char *name, const char *data) {
-  struct ump_notice n = {.has_name = name != NULL, .has_data = data != NULL, .name = ump_text(name ? name : ""),
+  struct ump_notice n = {.has_name = name != NULL,
+                         .has_data = data != NULL,
+                         .name = ump_text(name ? name : ""),
                          .data = ump_text(data ? data : "")};
   struct ump_client *c = ump_engine_next_client(w.engine, NULL);
   return ump_engine_notify(w.engine, c, &n);
@@ -356,8 +373,11 @@ static void test_laneya_batch_is_done_in_order(void **state) {
          "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"data\": {\"a\": 1}, \"action\": \"echo\"}, "
          "{\"action\": \"list\", \"data\": {}}, {\"action\": \"shout\", \"data\": {}}]}");
   ln_expect(&w, 0, SHOUTED("ann"));
-  ln_expect(&w, 0, OK("1", "{\"results\": [{\"status\": \"success\", \"data\": {}}, {\"status\": \"success\", \"data\": {\"a\": 1}}, "
-                           "{\"status\": \"success\", \"data\": {\"result\": [1, 2]}}, {\"status\": \"success\", \"data\": {}}]}"));
+  ln_expect(
+      &w, 0,
+      OK("1",
+         "{\"results\": [{\"status\": \"success\", \"data\": {}}, {\"status\": \"success\", \"data\": {\"a\": 1}}, "
+         "{\"status\": \"success\", \"data\": {\"result\": [1, 2]}}, {\"status\": \"success\", \"data\": {}}]}"));
   ln_expect_done(&w, "ann walk\nann echo\nann list\nann shout\n");
   ln_ask(&w, 0, "2", "ann", "batch", "{\"actions\": []}");
   ln_expect(&w, 0, OK("2", "{\"results\": []}"));
@@ -369,9 +389,12 @@ static void test_laneya_batch_ends_at_the_first_that_fails(void **state) {
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);
   ln_ask(&w, 0, "1", "ann", "batch",
-         "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"bad\", \"data\": {}}, {\"action\": \"walk\", \"data\": {}}]}");
-  ln_expect(&w, 0, "{\"type\": \"response\", \"key\": 1, \"status\": \"illegal\", \"data\": {\"message\": \"too far\", \"results\": "
-                   "[{\"status\": \"success\", \"data\": {}}, {\"status\": \"illegal\", \"data\": {\"message\": \"too far\"}}]}}");
+         "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"bad\", \"data\": {}}, {\"action\": "
+         "\"walk\", \"data\": {}}]}");
+  ln_expect(
+      &w, 0,
+      "{\"type\": \"response\", \"key\": 1, \"status\": \"illegal\", \"data\": {\"message\": \"too far\", \"results\": "
+      "[{\"status\": \"success\", \"data\": {}}, {\"status\": \"illegal\", \"data\": {\"message\": \"too far\"}}]}}");
   ln_ask(&w, 0, "2", "ann", "batch", "{\"actions\": [{\"action\": \"boom\", \"data\": {}}]}");
   ln_expect_status(&w, 0, "2", "internal");
   ln_ask(&w, 0, "3", "ann", "batch", "{\"actions\": [{\"action\": \"wrong\", \"data\": {}}]}");
@@ -382,7 +405,11 @@ static void test_laneya_batch_ends_at_the_first_that_fails(void **state) {
 
 static void test_laneya_malformed_batch_executes_nothing(void **state) {
   static const char *const bad[] = {
-      "{}", "{\"actions\": 1}", "{\"actions\": {}}", "{\"actions\": [], \"more\": 1}", "{\"action\": []}",
+      "{}",
+      "{\"actions\": 1}",
+      "{\"actions\": {}}",
+      "{\"actions\": [], \"more\": 1}",
+      "{\"action\": []}",
       "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, 1]}",
       "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"walk\"}]}",
       "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"walk\", \"data\": []}]}",
@@ -407,12 +434,15 @@ static void test_laneya_batch_of_64_and_not_of_65(void **state) {
     char data[8192] = "{\"actions\": [";
     ln_open(&w, (struct ln_cfg){0});
     ln_dial(&w, 0, 1);
-    for (int i = 0; i < n; i++) strcat(data, i ? ", {\"action\": \"walk\", \"data\": {}}" : "{\"action\": \"walk\", \"data\": {}}");
+    for (int i = 0; i < n; i++)
+      strcat(data, i ? ", {\"action\": \"walk\", \"data\": {}}" : "{\"action\": \"walk\", \"data\": {}}");
     strcat(data, "]}");
     ln_ask(&w, 0, "1", "ann", "batch", data);
     assert_int_equal(w.executed, n == 64 ? 64 : 0);
-    if (n == 64) assert_non_null(ln_take(&w, 0));
-    else ln_expect_status(&w, 0, "1", "invalid");
+    if (n == 64)
+      assert_non_null(ln_take(&w, 0));
+    else
+      ln_expect_status(&w, 0, "1", "invalid");
     ln_close(&w);
   }
 }
@@ -434,7 +464,8 @@ static void test_laneya_logout_within_a_batch_takes_the_name_from_what_follows(v
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);
   ln_ask(&w, 0, "1", "ann", "batch",
-         "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"logout\", \"data\": {}}, {\"action\": \"walk\", \"data\": {}}]}");
+         "{\"actions\": [{\"action\": \"walk\", \"data\": {}}, {\"action\": \"logout\", \"data\": {}}, {\"action\": "
+         "\"walk\", \"data\": {}}]}");
   assert_non_null(ln_take(&w, 0));
   ln_expect_done(&w, "ann walk\nann logout\n- walk\n");
   ln_close(&w);
@@ -445,7 +476,8 @@ static void test_laneya_batch_whose_results_are_too_large_is_internal(void **sta
   ln_open(&w, (struct ln_cfg){0});
   w.big = 600000;
   ln_dial(&w, 0, 1);
-  ln_ask(&w, 0, "1", "ann", "batch", "{\"actions\": [{\"action\": \"big\", \"data\": {}}, {\"action\": \"big\", \"data\": {}}]}");
+  ln_ask(&w, 0, "1", "ann", "batch",
+         "{\"actions\": [{\"action\": \"big\", \"data\": {}}, {\"action\": \"big\", \"data\": {}}]}");
   ln_expect_status(&w, 0, "1", "internal");
   w.big = 1048577;
   ln_ask(&w, 0, "2", "ann", "big", "{}");
@@ -494,7 +526,8 @@ static void test_laneya_kick_in_a_batch_ends_it(void **state) {
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);
-  ln_ask(&w, 0, "1", "ann", "batch", "{\"actions\": [{\"action\": \"kick\", \"data\": {}}, {\"action\": \"walk\", \"data\": {}}]}");
+  ln_ask(&w, 0, "1", "ann", "batch",
+         "{\"actions\": [{\"action\": \"kick\", \"data\": {}}, {\"action\": \"walk\", \"data\": {}}]}");
   assert_true(w.conns[0].ended);
   ln_expect_done(&w, "ann kick\n");
   ln_close(&w);
@@ -526,8 +559,9 @@ static void test_laneya_limits_of_connections(void **state) {
 }
 
 static void test_laneya_half_closed_client_is_answered_then_closed(void **state) {
-  static const char in[] = "74:{\"type\": \"request\", \"key\": 1, \"user\": \"ann\", \"action\": \"walk\", \"data\": {}},"
-                           "85:{\"type\": \"request\", \"key\": 2, \"user\": \"ann\"";
+  static const char in[] =
+      "74:{\"type\": \"request\", \"key\": 1, \"user\": \"ann\", \"action\": \"walk\", \"data\": {}},"
+      "85:{\"type\": \"request\", \"key\": 2, \"user\": \"ann\"";
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);

@@ -16,8 +16,22 @@ static void still_well(uint32_t conn, const char *key) { /* the connection goes 
 
 static void test_laneya_no_json_is_answered_and_the_connection_goes_on(void **state) {
   static const char *const bad[] = {
-      "hello", "", " ", "{", "{}x", "{\"a\": NaN}", "{\"a\": Infinity}", "{\"a\": 1e999}", "{\"a\": 1, \"a\": 2}", "\xef\xbb\xbf{}",
-      "{\"a\": \"\xff\"}", "{\"a\": \"\xc0\x80\"}", "{\"a\": \"\\ud800\"}", "{\"a\": \"\t\"}", "{\"a\\u0000\": 1}", "{\"a\": 01}",
+      "hello",
+      "",
+      " ",
+      "{",
+      "{}x",
+      "{\"a\": NaN}",
+      "{\"a\": Infinity}",
+      "{\"a\": 1e999}",
+      "{\"a\": 1, \"a\": 2}",
+      "\xef\xbb\xbf{}",
+      "{\"a\": \"\xff\"}",
+      "{\"a\": \"\xc0\x80\"}",
+      "{\"a\": \"\\ud800\"}",
+      "{\"a\": \"\t\"}",
+      "{\"a\\u0000\": 1}",
+      "{\"a\": 01}",
       "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
   };
   (void)state;
@@ -48,8 +62,14 @@ static void test_laneya_key_that_could_be_read_is_echoed(void **state) {
 
 static void test_laneya_no_object_or_no_type_is_invalid(void **state) {
   static const char *const bad[][2] = {
-      {"[1, 2]", "null"}, {"7", "null"}, {"\"type\"", "null"}, {"null", "null"}, {"{}", "null"},
-      {"{\"key\": 3}", "3"}, {"{\"type\": 1, \"key\": 4}", "4"}, {"{\"type\": null, \"key\": 5}", "5"},
+      {"[1, 2]", "null"},
+      {"7", "null"},
+      {"\"type\"", "null"},
+      {"null", "null"},
+      {"{}", "null"},
+      {"{\"key\": 3}", "3"},
+      {"{\"type\": 1, \"key\": 4}", "4"},
+      {"{\"type\": null, \"key\": 5}", "5"},
   };
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
@@ -73,9 +93,9 @@ static void test_laneya_message_of_another_type_is_dropped_and_counted(void **st
   ln_close(&w);
 }
 
-#define REQ(key, user, action, data) \
+#define REQ(key, user, action, data)                                                                                   \
   "{\"type\": \"request\", \"key\": " key ", \"user\": " user ", \"action\": " action ", \"data\": " data "}"
-#define LONG64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define LONG64  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define LONG256 LONG64 LONG64 LONG64 LONG64
 
 static void test_laneya_envelope_must_be_right(void **state) {
@@ -144,15 +164,17 @@ static void test_laneya_sixteen_invalid_in_a_row_close(void **state) {
 /* ---- framing ---- */
 
 static const char *const bad_frames[] = {
-    ":{},", "-1:x,", "+5:hello,", " 5:hello,", "5 :hello,", "1_0:helloworld,", "007:1234567,", "00:,", "abc:", "\n5:hello,",
-    "5:hello5:hello,", "5:hello ", "2:{}]", "12345678", "99999999:", "99999999999:x", "1048577:", "0x5:hello,", "5\0:hello,",
+    ":{},",      "-1:x,",         "+5:hello,",  " 5:hello,",       "5 :hello,",  "1_0:helloworld,", "007:1234567,",
+    "00:,",      "abc:",          "\n5:hello,", "5:hello5:hello,", "5:hello ",   "2:{}]",           "12345678",
+    "99999999:", "99999999999:x", "1048577:",   "0x5:hello,",      "5\0:hello,",
 };
 
 static void test_laneya_broken_frame_is_answered_once_and_closed(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof bad_frames / sizeof *bad_frames; i++)
     for (size_t piece = 1; piece <= 20; piece += 19) {
-      static const char good[] = "74:{\"type\": \"request\", \"key\": 1, \"user\": \"ann\", \"action\": \"walk\", \"data\": {}},";
+      static const char good[] =
+          "74:{\"type\": \"request\", \"key\": 1, \"user\": \"ann\", \"action\": \"walk\", \"data\": {}},";
       ln_open(&w, (struct ln_cfg){0});
       ln_dial(&w, 0, 1);
       ln_in(&w, 0, good, sizeof good - 1);
@@ -170,7 +192,10 @@ static void test_laneya_broken_frame_is_answered_once_and_closed(void **state) {
 }
 
 static void test_laneya_too_long_is_told_at_the_first_byte_that_shows_it(void **state) {
-  static const struct { const char *text; size_t at; } cases[] = {{"99999999:", 8}, {"1048577:", 8}, {"01:", 2}, {"1x", 2}, {"2:{}x", 5}};
+  static const struct {
+    const char *text;
+    size_t at;
+  } cases[] = {{"99999999:", 8}, {"1048577:", 8}, {"01:", 2}, {"1x", 2}, {"2:{}x", 5}};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ln_open(&w, (struct ln_cfg){0});
@@ -186,8 +211,9 @@ static void test_laneya_too_long_is_told_at_the_first_byte_that_shows_it(void **
 
 /* T15: every edge of the length, split anywhere: as one read; and no memory by a number that was only claimed. */
 static void test_laneya_lengths_at_every_edge(void **state) {
-  static const size_t lengths[] = {0, 1, 9, 10, 11, 99, 100, 255, 256, 999, 1000, 65535, 65536, 99999, 999999, 1000000, 1048575,
-                                   1048576, 1048577, 9999999, 10000000, 4294967295, 4294967296};
+  static const size_t lengths[] = {0,       1,       9,       10,      11,       99,         100,       255,
+                                   256,     999,     1000,    65535,   65536,    99999,      999999,    1000000,
+                                   1048575, 1048576, 1048577, 9999999, 10000000, 4294967295, 4294967296};
   (void)state;
   char *text = malloc(2 << 20);
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -240,7 +266,8 @@ static void test_laneya_survives_every_failing_allocation(void **state) {
         ln_ask(&w, 0, "1", "ann", "shout", "{}");
         ln_ask(&w, 0, "1", "ann", "shout", "{}");
         ln_ask(&w, 1, "2", "bob", "echo", "{\"a\": [1, 2, 3]}");
-        ln_ask(&w, 1, "3", "bob", "batch", "{\"actions\": [{\"action\": \"echo\", \"data\": {}}, {\"action\": \"tell\", \"data\": {}}]}");
+        ln_ask(&w, 1, "3", "bob", "batch",
+               "{\"actions\": [{\"action\": \"echo\", \"data\": {}}, {\"action\": \"tell\", \"data\": {}}]}");
         ln_say(&w, 1, "x");
         ln_ask(&w, 0, "4", "ann", "logout", "{}");
         ln_pass(&w, 20 * UMP_S);

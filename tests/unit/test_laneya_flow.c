@@ -108,7 +108,8 @@ static void test_laneya_stops_reading_from_one_that_does_not_read(void **state) 
 
 /* The rest of a message that filled it up has come: it is not in the middle of one, however long it does not read. */
 static void test_laneya_full_one_is_not_in_the_middle_of_a_message(void **state) {
-  static const char ask[] = "74:{\"type\": \"request\", \"key\": 99, \"user\": \"ann\", \"action\": \"big\", \"data\": {}},";
+  static const char ask[] =
+      "74:{\"type\": \"request\", \"key\": 99, \"user\": \"ann\", \"action\": \"big\", \"data\": {}},";
   (void)state;
   ln_open(&w, (struct ln_cfg){0});
   ln_dial(&w, 0, 1);

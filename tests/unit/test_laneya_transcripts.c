@@ -1,9 +1,10 @@
-/* The transcripts of the original (vectors/laneya.vectors.json), replayed through the real protocol and engine with a rulebook
- * that knows the original's actions. What the client sent goes in byte for byte, whole and one byte at a time; what we answer is
- * compared as JSON, as wire/laneya asks. The vectors are read by cJSON, so that the reader is not our own.
+/* The transcripts of the original (vectors/laneya.vectors.json), replayed through the real protocol and engine with a
+ * rulebook that knows the original's actions. What the client sent goes in byte for byte, whole and one byte at a time;
+ * what we answer is compared as JSON, as wire/laneya asks. The vectors are read by cJSON, so that the reader is not our
+ * own.
  *
- * Where umpire differs by a ruling, the difference stands in the table below and must be there. Differences that hold everywhere:
- * the message of an answer that is no success is ours and never empty, unless the rules gave it. */
+ * Where umpire differs by a ruling, the difference stands in the table below and must be there. Differences that hold
+ * everywhere: the message of an answer that is no success is ours and never empty, unless the rules gave it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,15 @@
 #include "ln_world.h"
 
 static struct ln_world w;
-static char map[65536]; /* what get_map answers in this scenario */
+static char map[65536];  /* what get_map answers in this scenario */
 static const char *wall; /* the reason of a walk to the west */
 
 enum ending { SAME, ANSWERED, CLOSED };
 
 static const struct ruling {
   const char *scenario;
-  enum ending ending; /* ANSWERED: status and key below instead of a closed connection; CLOSED: invalid, key null, closed */
+  enum ending
+      ending; /* ANSWERED: status and key below instead of a closed connection; CLOSED: invalid, key null, closed */
   const char *key, *status;
 } rulings[] = {
     {"bad_extra_key", ANSWERED, "7", "invalid"},
@@ -80,8 +82,10 @@ static void prepare(const cJSON *scenario) {
   cJSON_ArrayForEach(step, cJSON_GetObjectItem(scenario, "steps")) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(step, "text"));
     const char *at = strstr(text, "{\"floor_layer\"");
-    if (strstr(text, "there is a wall")) wall = "there is a wall";
-    else if (strstr(text, "\"message\": \"wall\"")) wall = "wall";
+    if (strstr(text, "there is a wall"))
+      wall = "there is a wall";
+    else if (strstr(text, "\"message\": \"wall\""))
+      wall = "wall";
     if (!at || map[0]) continue;
     const char *end = strstr(at, "]]}");
     assert_non_null(end);
@@ -118,7 +122,9 @@ static size_t unhex(const char *hex, char *out) {
 
 static void push_update(const cJSON *update) {
   char *data = cJSON_PrintUnformatted(cJSON_GetObjectItem(update, "data"));
-  struct ump_notice n = {.has_name = true, .has_data = true, .data = ump_text(data),
+  struct ump_notice n = {.has_name = true,
+                         .has_data = true,
+                         .data = ump_text(data),
                          .name = ump_text(cJSON_GetStringValue(cJSON_GetObjectItem(update, "action")))};
   const struct ump_notice *by_encoding[3] = {[UMP_JSON] = &n};
   assert_int_equal(ump_engine_broadcast(w.engine, by_encoding, NULL), 0);
@@ -182,8 +188,10 @@ static void replay(const cJSON *scenario, bool split) {
     uint32_t conn = conn_of(step);
     size_t n = unhex(cJSON_GetStringValue(cJSON_GetObjectItem(step, "hex")), bytes);
     if (!strcmp(cJSON_GetStringValue(cJSON_GetObjectItem(step, "dir")), "c2s")) {
-      if (split) ln_split(&w, conn, bytes, n, 1);
-      else ln_in(&w, conn, bytes, n);
+      if (split)
+        ln_split(&w, conn, bytes, n, 1);
+      else
+        ln_in(&w, conn, bytes, n);
     } else if (!r && n) {
       expect_messages(conn, bytes, n);
     } else if (!r) {

@@ -269,7 +269,8 @@ static int servers_end(int fd) {
   assert_int_equal(getsockname(fd, (struct sockaddr *)&mine, &len), 0);
   for (int other = 0; other < 1024; other++) {
     len = sizeof peer;
-    if (getpeername(other, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET && peer.sin_port == mine.sin_port)
+    if (getpeername(other, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
+        peer.sin_port == mine.sin_port)
       return other;
   }
   return -1;
@@ -301,7 +302,8 @@ static void test_tcp_connections_answer_at_once_and_notice_who_vanished(void **s
   end(&w);
 }
 
-/* Two ports, one supply of descriptors: 64 of them stay for everything else, and whoever waits comes in when one is free. */
+/* Two ports, one supply of descriptors: 64 of them stay for everything else, and whoever waits comes in when one is
+ * free. */
 static void test_tcp_ports_share_the_descriptors_there_are(void **state) {
   enum { LIMIT = 134 }; /* 70 connections, for both ends are in this process: */
   struct world w;
@@ -355,7 +357,8 @@ static ump_time cpu_time(void) {
   return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
 }
 
-/* When descriptors run out all the same (somebody else took them), newcomers are turned away: no spinning, no harm to others. */
+/* When descriptors run out all the same (somebody else took them), newcomers are turned away: no spinning, no harm to
+ * others. */
 static void test_tcp_out_of_descriptors_turns_newcomers_away_and_does_not_spin(void **state) {
   struct world w;
   struct rlimit was, none;
@@ -375,9 +378,9 @@ static void test_tcp_out_of_descriptors_turns_newcomers_away_and_does_not_spin(v
   ump_time cpu = cpu_time();
   for (int i = 0; i < 50; i++) turn(&w);
   assert_int_equal(ump_tcp_stats(w.tcp)->accepted, 1);
-  assert_true(w.log.n <= 8); /* not a line for each turn */
+  assert_true(w.log.n <= 8);                                                 /* not a line for each turn */
   for (int i = 0; i < 8; i++) assert_int_equal(hear(&w, fds[i], buf, 1), 0); /* their connections have ended */
-  wait_in_loop(&w, 200); /* for there is nothing to do */
+  wait_in_loop(&w, 200);                                                     /* for there is nothing to do */
   assert_true(cpu_time() - cpu < 100 * UMP_MS);
   say(&w, there, "on\n");
   assert_int_equal(hear(&w, there, buf, 3), 3);

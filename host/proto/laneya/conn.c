@@ -1,7 +1,9 @@
 /* A connection's life: open, bound to a user by its first request, ended. */
 #include "proto/laneya/internal.h"
 
-struct conn *ump__laneya_conn(struct laneya *l, uint32_t id) { return id < l->conns_cap ? l->conns[id] : NULL; }
+struct conn *ump__laneya_conn(struct laneya *l, uint32_t id) {
+  return id < l->conns_cap ? l->conns[id] : NULL;
+}
 
 void ump__laneya_touch(struct laneya *l, struct conn *c) {
   if (!ump_list_linked(&c->touched)) ump_list_push(&l->touched, &c->touched);

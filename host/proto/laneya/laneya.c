@@ -3,17 +3,29 @@
 #include "proto/laneya/internal.h"
 
 static const char *const COUNTERS[N_COUNTERS] = {
-    [REQUESTS] = "requests", [BATCHES] = "batches", [REPEATED] = "requests_repeated", [UPDATES] = "updates",
-    [N_INVALID] = "invalid", [N_ILLEGAL] = "illegal", [N_INTERNAL] = "internal", [DROPPED_TYPE] = "dropped_other_type",
-    [BAD_FRAME] = "bad_frame", [TOO_MANY_INVALID] = "closed_too_many_invalid", [TIMED_OUT] = "closed_timed_out",
-    [REFUSED_FULL] = "refused_full", [REFUSED_ADDRESS] = "refused_per_address", [SLOW_READER] = "closed_slow_reader",
-    [FORGOTTEN] = "requests_repeated_too_late", [NO_MEMORY] = "no_memory",
+    [REQUESTS] = "requests",
+    [BATCHES] = "batches",
+    [REPEATED] = "requests_repeated",
+    [UPDATES] = "updates",
+    [N_INVALID] = "invalid",
+    [N_ILLEGAL] = "illegal",
+    [N_INTERNAL] = "internal",
+    [DROPPED_TYPE] = "dropped_other_type",
+    [BAD_FRAME] = "bad_frame",
+    [TOO_MANY_INVALID] = "closed_too_many_invalid",
+    [TIMED_OUT] = "closed_timed_out",
+    [REFUSED_FULL] = "refused_full",
+    [REFUSED_ADDRESS] = "refused_per_address",
+    [SLOW_READER] = "closed_slow_reader",
+    [FORGOTTEN] = "requests_repeated_too_late",
+    [NO_MEMORY] = "no_memory",
 };
 
 /* wire/laneya, Limits */
 static const struct ump_option options[] = {
     {"payload", "1048576", "bytes of one message, each way", UMP_OPTION_NUMBER, 4096, 9999999},
-    {"unsent", "1048576", "bytes waiting for one connection above which it is not read from, and closed by the next update",
+    {"unsent", "1048576",
+     "bytes waiting for one connection above which it is not read from, and closed by the next update",
      UMP_OPTION_NUMBER, 4096, 1 << 30},
     {"batch", "64", "actions in one request", UMP_OPTION_NUMBER, 0, 4096},
 };
@@ -146,8 +158,10 @@ static int laneya_next(void *self, struct ump_event *ev, ump_time now) {
     struct conn *c = UMP_CONTAINER(l->ready.next, struct conn, ready);
     ump_list_remove(&c->ready);
     int got = news(l, c, ev, now);
-    if (c->transport_gone && !c->client) ump__laneya_free(l, c);
-    else if (got || (c->gone && c->client)) ump__laneya_wake(l, c); /* at the end of the line: others are served in between */
+    if (c->transport_gone && !c->client)
+      ump__laneya_free(l, c);
+    else if (got || (c->gone && c->client))
+      ump__laneya_wake(l, c); /* at the end of the line: others are served in between */
     if (got) return 1;
   }
   return 0;
@@ -172,7 +186,9 @@ static void laneya_answer(void *self, const struct ump_event *ev, const struct u
   if (c && !c->gone) ump__laneya_answer(l, c, a);
 }
 
-static int laneya_pack(void *self, const struct ump_notice *n, struct ump_blob **out) { return ump__laneya_pack(self, n, out); }
+static int laneya_pack(void *self, const struct ump_notice *n, struct ump_blob **out) {
+  return ump__laneya_pack(self, n, out);
+}
 
 /* An update of so many bytes is copied: a reference would take as much memory, and a piece of its own in each write. */
 enum { TINY = 128 };
@@ -305,7 +321,9 @@ static struct ump_counters laneya_counters(const void *self) {
   return (struct ump_counters){COUNTERS, l->counts, N_COUNTERS};
 }
 
-static size_t laneya_load(const void *self) { return ((const struct laneya *)self)->n_conns; }
+static size_t laneya_load(const void *self) {
+  return ((const struct laneya *)self)->n_conns;
+}
 
 const struct ump_proto_ops ump_laneya = {
     .scheme = "laneya",

@@ -34,19 +34,25 @@ static struct ump_blob *compose(struct laneya *l, const struct ump_bytes *pieces
 }
 
 /* `data` of a response is an object: what is none is wrapped. */
-struct ump_blob *ump__laneya_response(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes data) {
+struct ump_blob *ump__laneya_response(struct laneya *l, struct ump_bytes key, enum status status,
+                                      struct ump_bytes data) {
   static const struct ump_bytes after[] = {
       LIT_INIT(", \"status\": \"success\", \"data\": "), LIT_INIT(", \"status\": \"invalid\", \"data\": "),
       LIT_INIT(", \"status\": \"illegal\", \"data\": "), LIT_INIT(", \"status\": \"internal\", \"data\": ")};
   bool object = data.n && data.p[0] == '{';
-  const struct ump_bytes pieces[] = {
-      LIT("{\"type\": \"response\", \"key\": "), key.n ? key : LIT("null"), after[status],
-      !data.n ? LIT("{}") : object ? data : LIT("{\"result\": "), object ? LIT("") : data,
-      !data.n || object ? LIT("}") : LIT("}}")};
+  const struct ump_bytes pieces[] = {LIT("{\"type\": \"response\", \"key\": "),
+                                     key.n ? key : LIT("null"),
+                                     after[status],
+                                     !data.n  ? LIT("{}")
+                                     : object ? data
+                                              : LIT("{\"result\": "),
+                                     object ? LIT("") : data,
+                                     !data.n || object ? LIT("}") : LIT("}}")};
   return compose(l, pieces, sizeof pieces / sizeof *pieces);
 }
 
-struct ump_blob *ump__laneya_failure(struct laneya *l, struct ump_bytes key, enum status status, struct ump_bytes message) {
+struct ump_blob *ump__laneya_failure(struct laneya *l, struct ump_bytes key, enum status status,
+                                     struct ump_bytes message) {
   uint8_t data[1400]; /* a reason of 200 bytes, each escaped at most sixfold, and its frame */
   struct ump_writer w = ump_writer(data, sizeof data);
   ump_write_text(&w, "{\"message\": ");
@@ -73,7 +79,8 @@ void ump__laneya_send(struct laneya *l, struct conn *c, struct ump_blob *blob) {
 }
 
 void ump__laneya_send_done(struct laneya *l, struct conn *c, struct ump_bytes key) {
-  static const char before[] = "{\"type\": \"response\", \"key\": ", after[] = ", \"status\": \"success\", \"data\": {}},";
+  static const char before[] = "{\"type\": \"response\", \"key\": ",
+                    after[] = ", \"status\": \"success\", \"data\": {}},";
   uint8_t text[UMP_NETSTRING_HEAD + sizeof before + KEY_MAX + sizeof after];
   size_t n = ump_netstring_head(sizeof before - 1 + key.n + sizeof after - 2, (char *)text);
   memcpy(text + n, before, sizeof before - 1), n += sizeof before - 1;
@@ -101,23 +108,28 @@ int ump__laneya_pack(struct laneya *l, const struct ump_notice *n, struct ump_bl
   if (!n->has_name) return UMP_ENOSUPPORT;
   if (n->data.n + n->name.n * 6 > l->payload - 64) return UMP_ETOOBIG;
   if (n->has_data) {
-    if (ump_json_check(n->data, &data, NULL) != 0 || data.type != UMP_JSON_OBJECT || clashes(&data)) return UMP_ENOSUPPORT;
+    if (ump_json_check(n->data, &data, NULL) != 0 || data.type != UMP_JSON_OBJECT || clashes(&data))
+      return UMP_ENOSUPPORT;
   }
   uint8_t quoted[ACTION_MAX * 6 + 2];
   struct ump_writer w = ump_writer(quoted, sizeof quoted);
   ump_json_write_string(&w, n->name);
   if (w.full) return UMP_ETOOBIG;
-  const struct ump_bytes pieces[] = {ump_text("{\"type\": \"update\", \"action\": "), ump_written(&w), ump_text(", \"data\": "),
-                                     n->has_data ? n->data : ump_text("{}"), ump_text("}")};
+  const struct ump_bytes pieces[] = {ump_text("{\"type\": \"update\", \"action\": "), ump_written(&w),
+                                     ump_text(", \"data\": "), n->has_data ? n->data : ump_text("{}"), ump_text("}")};
   *out = compose(l, pieces, sizeof pieces / sizeof *pieces);
   return *out ? 0 : UMP_ENOMEM;
 }
 
 /* ---- answers kept: a ring in order of time, chained by key ---- */
 
-static size_t answers_size(uint32_t room) { return room * (sizeof(struct kept_answer) + sizeof(uint16_t)); }
+static size_t answers_size(uint32_t room) {
+  return room * (sizeof(struct kept_answer) + sizeof(uint16_t));
+}
 
-static uint16_t *chain_of(struct answers *a, uint64_t key) { return &a->heads[key & (a->room - 1)]; }
+static uint16_t *chain_of(struct answers *a, uint64_t key) {
+  return &a->heads[key & (a->room - 1)];
+}
 
 static void link_answer(struct answers *a, uint32_t at) {
   uint16_t *head = chain_of(a, a->ring[at].key);

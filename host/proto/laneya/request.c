@@ -25,7 +25,8 @@ static void refuse(struct laneya *l, struct conn *c, struct ump_bytes key, enum 
 static void bad_frame(struct laneya *l, struct conn *c) {
   l->counts[BAD_FRAME]++;
   ump_log_text(l->log, UMP_INFO, "bad_frame", &c->addr, "a message that is no netstring; the connection is closed");
-  ump__laneya_send(l, c, ump__laneya_failure(l, ump_text("null"), INVALID, ump_text("this is no netstring, or too long a one")));
+  ump__laneya_send(
+      l, c, ump__laneya_failure(l, ump_text("null"), INVALID, ump_text("this is no netstring, or too long a one")));
   ump__laneya_end(l, c, "broken framing");
 }
 
@@ -40,8 +41,10 @@ static struct ump_json_value *place_of(struct envelope *e, struct ump_bytes name
   static const struct {
     struct ump_bytes name;
     size_t place;
-  } members[] = {{LIT_INIT("type"), offsetof(struct envelope, type)}, {LIT_INIT("key"), offsetof(struct envelope, key)},
-                 {LIT_INIT("user"), offsetof(struct envelope, user)}, {LIT_INIT("action"), offsetof(struct envelope, action)},
+  } members[] = {{LIT_INIT("type"), offsetof(struct envelope, type)},
+                 {LIT_INIT("key"), offsetof(struct envelope, key)},
+                 {LIT_INIT("user"), offsetof(struct envelope, user)},
+                 {LIT_INIT("action"), offsetof(struct envelope, action)},
                  {LIT_INIT("data"), offsetof(struct envelope, data)}};
   for (size_t i = 0; i < sizeof members / sizeof *members; i++)
     if (ump_bytes_equal(name, members[i].name)) return (struct ump_json_value *)(void *)((char *)e + members[i].place);
@@ -61,10 +64,13 @@ static bool open_envelope(const struct ump_json_value *top, struct envelope *e) 
 }
 
 static bool key_is_scalar(const struct ump_json_value *key) {
-  return key->type != UMP_JSON_NONE && key->type != UMP_JSON_ARRAY && key->type != UMP_JSON_OBJECT && key->raw.n <= KEY_MAX;
+  return key->type != UMP_JSON_NONE && key->type != UMP_JSON_ARRAY && key->type != UMP_JSON_OBJECT &&
+         key->raw.n <= KEY_MAX;
 }
 
-static struct ump_bytes key_of(const struct envelope *e) { return key_is_scalar(&e->key) ? e->key.raw : ump_text("null"); }
+static struct ump_bytes key_of(const struct envelope *e) {
+  return key_is_scalar(&e->key) ? e->key.raw : ump_text("null");
+}
 
 /* What could still be read of a text that is no JSON: its key. */
 static struct ump_bytes key_before_fault(struct ump_bytes text) {
@@ -76,8 +82,10 @@ static struct ump_bytes key_before_fault(struct ump_bytes text) {
 /* The user's name: a string, or an integer as its decimal text. Empty: neither, or unusable. */
 static struct ump_bytes user_of(const struct envelope *e, uint8_t *buf, size_t cap) {
   struct ump_bytes user = {0};
-  if (e->user.type == UMP_JSON_STRING) user = ump_json_string(&e->user, buf, cap);
-  else if (e->user.type == UMP_JSON_NUMBER && !(e->user.holds & (UMP_JSON_FLOATS | UMP_JSON_WHOLE_FLOATS))) user = e->user.raw;
+  if (e->user.type == UMP_JSON_STRING)
+    user = ump_json_string(&e->user, buf, cap);
+  else if (e->user.type == UMP_JSON_NUMBER && !(e->user.holds & (UMP_JSON_FLOATS | UMP_JSON_WHOLE_FLOATS)))
+    user = e->user.raw;
   if (user.n > USER_MAX) return (struct ump_bytes){0};
   for (size_t i = 0; i < user.n; i++) {
     bool c1 = user.p[i] == 0xc2 && i + 1 < user.n && user.p[i + 1] < 0xa0; /* U+0080 to U+009F */
@@ -88,8 +96,8 @@ static struct ump_bytes user_of(const struct envelope *e, uint8_t *buf, size_t c
 
 /* ---- one message ---- */
 
-/* Whose it is: the first valid request binds the connection; afterwards identity comes from the connection alone. True: go on;
- * *named tells that the name is new. */
+/* Whose it is: the first valid request binds the connection; afterwards identity comes from the connection alone. True:
+ * go on; *named tells that the name is new. */
 static bool whose(struct laneya *l, struct conn *c, struct ump_bytes key, struct ump_bytes user, bool *named) {
   *named = false;
   if (c->user) {
@@ -99,8 +107,10 @@ static bool whose(struct laneya *l, struct conn *c, struct ump_bytes key, struct
   }
   int err = ump__laneya_bind(l, c, user);
   if (err == 0) return *named = true;
-  if (err == UMP_EFULL) refuse(l, c, key, ILLEGAL, "another connection is using this name");
-  else ump__laneya_abort(l, c, "out of memory");
+  if (err == UMP_EFULL)
+    refuse(l, c, key, ILLEGAL, "another connection is using this name");
+  else
+    ump__laneya_abort(l, c, "out of memory");
   return false;
 }
 
@@ -135,10 +145,13 @@ static bool batch_item(const struct ump_json_value *item, struct ump_json_value 
   *action = *data = (struct ump_json_value){0};
   if (item->type != UMP_JSON_OBJECT || item->n_members != 2) return false;
   while (ump_json_next(item, &it, &key, &value)) {
-    if (is(&key, "action")) *action = value;
-    else if (is(&key, "data")) *data = value;
+    if (is(&key, "action"))
+      *action = value;
+    else if (is(&key, "data"))
+      *data = value;
   }
-  return action->type == UMP_JSON_STRING && action->raw.n <= ACTION_MAX && data->type == UMP_JSON_OBJECT && !is(action, "batch");
+  return action->type == UMP_JSON_STRING && action->raw.n <= ACTION_MAX && data->type == UMP_JSON_OBJECT &&
+         !is(action, "batch");
 }
 
 static bool batch_is_sound(const struct ump_json_value *actions) {
@@ -149,12 +162,18 @@ static bool batch_is_sound(const struct ump_json_value *actions) {
   return true;
 }
 
-static int judge(struct laneya *l, struct conn *c, const struct ump_json_value *action, const struct ump_json_value *data,
-                 struct ump_event *ev) {
+static int judge(struct laneya *l, struct conn *c, const struct ump_json_value *action,
+                 const struct ump_json_value *data, struct ump_event *ev) {
   c->request.logout = is(action, "logout");
-  *ev = (struct ump_event){
-      .type = UMP_EVENT_JUDGE, .session = c->id, .client = c->client, .has_name = true, .has_data = true,
-      .name = ump_json_string(action, l->action, sizeof l->action), .data = data->raw, .encoding = UMP_JSON, .holds = data->holds};
+  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE,
+                           .session = c->id,
+                           .client = c->client,
+                           .has_name = true,
+                           .has_data = true,
+                           .name = ump_json_string(action, l->action, sizeof l->action),
+                           .data = data->raw,
+                           .encoding = UMP_JSON,
+                           .holds = data->holds};
   return 1;
 }
 
@@ -162,7 +181,8 @@ static int start_batch(struct laneya *l, struct conn *c, const struct ump_json_v
   struct request *r = &c->request;
   struct ump_bytes key = ump_bytes(r->key, r->key_n);
   if (!batch_actions(l, data, &r->actions) || !batch_is_sound(&r->actions)) {
-    refuse(l, c, key, INVALID, "data of a batch is {\"actions\": [{\"action\": ..., \"data\": {...}}, ...]}, and not too many of them");
+    refuse(l, c, key, INVALID,
+           "data of a batch is {\"actions\": [{\"action\": ..., \"data\": {...}}, ...]}, and not too many of them");
     done(l, c);
     return 0;
   }
@@ -320,9 +340,12 @@ int ump__laneya_next(struct laneya *l, struct conn *c, struct ump_event *ev, ump
 }
 
 static void count_status(struct laneya *l, enum status status) {
-  if (status == INVALID) l->counts[N_INVALID]++;
-  else if (status == ILLEGAL) l->counts[N_ILLEGAL]++;
-  else if (status == INTERNAL) l->counts[N_INTERNAL]++;
+  if (status == INVALID)
+    l->counts[N_INVALID]++;
+  else if (status == ILLEGAL)
+    l->counts[N_ILLEGAL]++;
+  else if (status == INTERNAL)
+    l->counts[N_INTERNAL]++;
 }
 
 static void answer_item(struct laneya *l, struct conn *c, enum status status, const struct ump_answer *a) {
@@ -335,8 +358,10 @@ static void answer_item(struct laneya *l, struct conn *c, enum status status, co
     ump_write_text(&w, "}");
   }
   bool kept = add_result(l, &c->request, status, status == SUCCESS ? a->data : ump_written(&w));
-  if (!kept) end_batch(l, c, INTERNAL, ump_text("the results are too large for one answer"));
-  else if (status != SUCCESS) end_batch(l, c, status, ump__laneya_message(a));
+  if (!kept)
+    end_batch(l, c, INTERNAL, ump_text("the results are too large for one answer"));
+  else if (status != SUCCESS)
+    end_batch(l, c, status, ump__laneya_message(a));
 }
 
 void ump__laneya_answer(struct laneya *l, struct conn *c, const struct ump_answer *a) {
