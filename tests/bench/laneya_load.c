@@ -1,10 +1,12 @@
 /* The load on streams: laneya clients that ask and check every answer, that come and go, or that just stay.
  *
- *   bench_laneya --port P --pid SERVER [--clients N] [--window K] [--ask S] [--come S] [--idle 1]
+ *   bench_laneya --port P --pid SERVER [--clients N] [--window K] [--ask S [--drip N]] [--come S] [--idle 1]
  *
- * ask: each client has K requests in flight, sent again as answers come; K > 1 is pipelining. come: connects, asks
- * once, waits for the answer and closes, N at a time. idle: the server's resident memory before and after N connections
- * that asked once. Costs are the server's CPU time, all its threads. Results are `key value` lines. */
+ * ask: each client has K requests in flight, sent again as answers come; K > 1 is pipelining. drip: besides those who
+ * ask there are N who send a byte a second of a message that never ends, each of whom comes again when it is thrown out;
+ * latencies are then told for those who ask. come: connects, asks once, waits for the answer and closes, N at a time.
+ * idle: the server's resident memory before and after N connections that asked once.
+ * Costs are the server's CPU time, all its threads. Results are `key value` lines. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,11 +24,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "histogram.h"
+
 enum { BURST = 65536, IN = 1 << 18, EVENTS = 256 };
 
 struct client {
   int fd;
   uint32_t number;
+  double asked; /* when, the last time */
   uint64_t next_key, next_answer; /* of this connection, from 1 */
   size_t n_in;
   char in[512]; /* the rest of an answer that came in part */
@@ -35,9 +40,10 @@ struct client {
 struct load {
   uint16_t port;
   int pid, epoll;
-  unsigned clients, window;
+  unsigned clients, window, drip;
   struct client *all;
-  uint64_t answered, wrong, connected;
+  uint64_t answered, wrong, connected, thrown_out;
+  struct histogram latency;
 };
 
 static void die(const char *what) {
@@ -86,6 +92,7 @@ static void dial(struct load *l, struct client *c) {
 }
 
 static void ask(struct client *c, unsigned n) {
+  c->asked = seconds(CLOCK_MONOTONIC);
   char out[BURST], one[200];
   size_t at = 0;
   while (n-- > 0 && at < BURST - 300) {
@@ -141,21 +148,46 @@ static unsigned take(struct load *l, struct client *c) { /* how many answers cam
   return answers;
 }
 
+/* ---- those who drip ---- */
+
+static void drip_dial(struct load *l, struct client *c) {
+  dial(l, c);
+  epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+  if (write(c->fd, "1000000:", 8) != 8) die("write");
+}
+
+/* One hundredth of them, a hundred times a second. */
+static void drip(struct load *l, struct client *all, unsigned turn) {
+  for (unsigned i = turn % 100; i < l->drip; i += 100) {
+    char byte;
+    if (read(all[i].fd, &byte, 1) < 0 && errno == EAGAIN && send(all[i].fd, " ", 1, MSG_NOSIGNAL) == 1) continue;
+    close(all[i].fd);
+    l->thrown_out++;
+    drip_dial(l, &all[i]);
+  }
+}
+
 /* ---- what is measured ---- */
 
 static void run_ask(struct load *l, double length) {
   struct epoll_event events[EVENTS];
   unsigned *owed = calloc(l->clients, sizeof *owed);
+  struct client *drips = calloc(l->drip + 1, sizeof *drips);
+  unsigned turn = 0;
+  for (unsigned i = 0; i < l->drip; i++) drip_dial(l, &drips[i]);
+  double start = seconds(CLOCK_MONOTONIC);
   for (unsigned i = 0; i < l->clients; i++) ask(&l->all[i], l->window);
   double warm = seconds(CLOCK_MONOTONIC) + length / 4, cpu = 0, began = 0;
   uint64_t before = 0;
   for (double now; (now = seconds(CLOCK_MONOTONIC)) < warm + length;) {
     if (began == 0 && now >= warm) began = now, cpu = server_cpu(l), before = l->answered;
-    int n = epoll_wait(l->epoll, events, EVENTS, 100);
+    if (l->drip && now - start > turn / 100.0) drip(l, drips, turn++);
+    int n = epoll_wait(l->epoll, events, EVENTS, l->drip ? 1 : 100);
     for (int i = 0; i < n; i++) {
       struct client *c = events[i].data.ptr;
       unsigned *due = &owed[c - l->all];
       *due += take(l, c);
+      if (l->drip && began > 0) histogram_add(&l->latency, (uint64_t)((seconds(CLOCK_MONOTONIC) - c->asked) * 1e9));
       if (*due < (l->window + 1) / 2) continue; /* half a window at a time, as a client does that has much to say */
       ask(c, *due);
       *due = 0;
@@ -165,7 +197,11 @@ static void run_ask(struct load *l, double length) {
   cpu = server_cpu(l) - cpu;
   double answered = (double)(l->answered - before);
   printf("ask_rate %.0f\nask_busy %.2f\nask_per_cpu_second %.0f\n", answered / took, cpu / took, answered / cpu);
-  free(owed);
+  if (l->drip)
+    printf("drip_thrown_out %llu\nask_p50_us %.0f\nask_p99_us %.0f\n", (unsigned long long)l->thrown_out,
+           (double)histogram_at(&l->latency, 0.5) / 1e3, (double)histogram_at(&l->latency, 0.99) / 1e3);
+  for (unsigned i = 0; i < l->drip; i++) close(drips[i].fd);
+  free(drips), free(owed);
 }
 
 static void run_come(struct load *l, double length) {
@@ -229,6 +265,8 @@ int main(int argc, char **argv) {
       l.clients = (unsigned)atoi(value);
     else if (!strcmp(name, "--window"))
       l.window = (unsigned)atoi(value);
+    else if (!strcmp(name, "--drip"))
+      l.drip = (unsigned)atoi(value);
     else if (!strcmp(name, "--ask"))
       ask_s = atof(value);
     else if (!strcmp(name, "--come"))
