@@ -74,6 +74,23 @@ static void test_neteria_a_notify_waits_for_the_probes_echo(void **state) {
   nt_close(&w);
 }
 
+/* Work, too: what waits for credit is not written anew for each small datagram. */
+static void test_neteria_what_is_stalled_costs_nothing_again(void **state) {
+  struct nt_world w;
+  char *big = string_of(9000);
+  (void)state;
+  nt_open(&w, (struct nt_cfg){0});
+  uint32_t s = nt_register(&w, a, A);
+  for (int i = 0; i < 256; i++) assert_int_equal(nt_notify(&w, s, big), 0);
+  uint64_t before = nt_counter(&w, "stalled");
+  assert_true(before >= 1);
+  for (int i = 0; i < 40; i++) nt_ok_event(&w, a, A, "nothing"); /* 85 bytes each: at the end there is credit for one of them */
+  assert_true(nt_counter(&w, "stalled") - before <= 2);
+  assert_true(bytes_out(&w) > 9000 && bytes_out(&w) <= 3 * (71 + 40 * 91));
+  free(big);
+  nt_close(&w);
+}
+
 static size_t probes_out(const struct nt_world *w) {
   size_t n = 0;
   for (size_t i = 0; i < w->n_sent; i++) n += w->sent[i].n == 47 && !strncmp(w->sent[i].text, "{\"method\":\"LEGAL\",", 18);
@@ -262,6 +279,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_neteria_a_forged_register_draws_no_broadcasts),
       cmocka_unit_test(test_neteria_a_notify_waits_for_the_probes_echo),
+      cmocka_unit_test(test_neteria_what_is_stalled_costs_nothing_again),
       cmocka_unit_test(test_neteria_a_listener_has_four_tries),
       cmocka_unit_test(test_neteria_what_ohai_earned_counts),
       cmocka_unit_test(test_neteria_what_ohai_earned_is_bounded_and_spent_once),

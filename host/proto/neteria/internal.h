@@ -181,6 +181,7 @@ struct nt_out {
   uint8_t kind;                  /* enum nt_kind */
   uint8_t sent;                  /* transmissions so far */
   bool held, legal, high, deflated;
+  bool released;                 /* was stalled and may go now, before those that still are */
   uint8_t id_n;                  /* of id; a notify has a uuid */
   union {
     uint8_t id[NT_ID];

@@ -224,11 +224,34 @@ int ump__nt_notify(struct ump_neteria *n, struct nt_session *s, struct ump_blob 
   return 0;
 }
 
+/* Bytes of it on the wire, or a few less: enough to tell that it cannot be afforded. */
+static int64_t at_least(const struct nt_out *o) {
+  static const char verdict[] = "{\"method\": \"LEGAL\", \"euuid\": \"\", \"priority\": \"high\"}";
+  return o->kind == NT_NOTIFY ? (int64_t)(o->blob->n + UMP_UUID_TEXT + 2 + NT_SPARE) : (int64_t)(sizeof verdict - 1 + o->id_n);
+}
+
+/* Whether the next one may be sent; takes it off the credit. If not, a probe asks for more. */
+static bool spend(struct ump_neteria *n, struct nt_session *s, const struct nt_out *o, int64_t *credit) {
+  if (nt_trusted(s)) return true;
+  if (at_least(o) > *credit) return ump__nt_probe(n, s), false;
+  *credit -= at_least(o) - (o->kind == NT_NOTIFY ? NT_SPARE : 0);
+  return true;
+}
+
+/* Only as many as there is credit for: to write all 256 notifies anew for each small datagram would be work that a stranger can
+ * have done for nothing. */
 void ump__nt_release(struct ump_neteria *n, struct nt_session *s) {
-  while (!ump_list_empty(&s->stalled)) make_ready(n, UMP_CONTAINER(s->stalled.next, struct nt_out, at));
+  int64_t credit = s->credit;
+  while (!ump_list_empty(&s->stalled)) {
+    struct nt_out *o = UMP_CONTAINER(s->stalled.next, struct nt_out, at);
+    if (!spend(n, s, o, &credit)) return;
+    o->released = true;
+    make_ready(n, o);
+  }
   if (s->state != NT_REGISTERED && s->state != NT_PROVEN) return;
   while (!ump_list_empty(&s->queue) && s->in_flight < NT_IN_FLIGHT) {
     struct nt_out *o = UMP_CONTAINER(s->queue.next, struct nt_out, at);
+    if (!spend(n, s, o, &credit)) return;
     ump_list_remove(&o->at);
     s->n_queued--;
     launch(n, s, o);
@@ -327,7 +350,7 @@ void ump__nt_forget_outs(struct ump_neteria *n, struct nt_session *s) {
  * only listens earns nothing more, and if what it has is lost on the way, it can never prove itself. */
 static bool afford(const struct nt_session *s, const struct nt_out *o, size_t bytes) {
   int64_t need = (int64_t)bytes + (o->kind == NT_NOTIFY ? NT_SPARE : 0);
-  if (o->kind == NT_NOTIFY && !ump_list_empty(&s->stalled)) return false; /* in order */
+  if (o->kind == NT_NOTIFY && !o->released && !ump_list_empty(&s->stalled)) return false; /* in order */
   return need <= s->credit;
 }
 
@@ -339,6 +362,7 @@ static void stall(struct ump_neteria *n, struct nt_out *o) {
     return;
   }
   nt_count(n, NT_stalled);
+  o->released = false;
   nt_rearm(&s->stalled, &o->at);
   ump__nt_probe(n, s);
 }
@@ -352,6 +376,7 @@ static void sent(struct ump_neteria *n, struct nt_out *o, size_t bytes) {
     end_out(n, o);
     return;
   }
+  o->released = false;
   if (o->sent++ == 0) o->first = n->now;
   else nt_count(n, o->kind == NT_VERDICT ? NT_verdict_repeats : NT_notify_repeats);
   o->due = n->now + NT_RESEND;

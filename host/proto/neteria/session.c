@@ -256,7 +256,7 @@ void ump__nt_heard(struct ump_neteria *n, struct nt_session *s, const struct nt_
   switch ((enum nt_state)s->state) {
   case NT_REGISTERED:
     s->credit += 3 * (int64_t)r->n;
-    if (!ump_list_empty(&s->stalled)) ump__nt_release(n, s);
+    if (!ump_list_empty(&s->stalled) || s->n_queued) ump__nt_release(n, s);
     break;
   case NT_SILENT:
     s->state = NT_PROVEN;
