@@ -262,7 +262,10 @@ static void test_neteria_what_waits_for_the_unproven_leaves_a_half(void **state)
     err = nt_notify(&w, real, "{\"tick\": 1}");
     for (unsigned i = 0; i < 50 && !err; i++) nt_notify(&w, forged[i], "{\"tick\": 1}");
     const struct nt_sent *s = nt_take(&w); /* the real one confirms */
-    if (!err) nt_ok_notify(&w, a, A, s->text + s->n - 2 - UMP_UUID_TEXT);
+    assert_non_null(s);
+    char id[UMP_UUID_TEXT + 1] = "";
+    memcpy(id, s->text + s->n - 2 - UMP_UUID_TEXT, UMP_UUID_TEXT);
+    if (!err) nt_ok_notify(&w, a, A, id);
     if (broadcasts == 1000) break;
   }
   assert_int_equal(broadcasts, 1000);
