@@ -110,7 +110,7 @@ local Host = {}
 Host.__index = Host
 local running = {}
 
--- host.start{ rules = "source" | rulebook = "path", listen = {urls}, flags = {...}, env = {...}, ready = false, prefix = {...} }
+-- host.start{ rules = "source" | rulebook = "path", listen = {urls}, flags = {...}, env = {...}, ready = false, prefix = {} }
 function M.start(o)
   local self = setmetatable({ folder = M.folder(), lines = {}, seen = 0, rest = "" }, Host)
   self.rulebook = o.rulebook or self.folder .. "/rules.lua"

@@ -291,7 +291,9 @@ describe("the tavern on real sockets", function()
     end
     local status, page = get "/"
     assert.equal("200", status)
-    for _, path in ipairs { "style.css", "tavern.js", "icon.svg" } do assert.truthy(page:find('="' .. path .. '"', 1, true), path) end
+    for _, path in ipairs { "style.css", "tavern.js", "icon.svg" } do
+      assert.truthy(page:find('="' .. path .. '"', 1, true), path)
+    end
     for _, path in ipairs { "style.css", "tavern.js", "icon.svg", "room.js", "joint.js" } do
       assert.equal("200", (get("/" .. path)), path)
     end

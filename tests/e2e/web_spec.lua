@@ -97,7 +97,8 @@ describe("umpire run --web", function()
     assert.equal(404, get(h, "/folder/").status) -- no list of what is in it
     assert.same({ url = ("http://127.0.0.1:%d"):format(h.web), requests = 10, errors = 2 }, h:status().web)
     local _, text = h:ask "status"
-    assert.truthy(text:find(("\n  web       http://127.0.0.1:%d/ 10 requests, 2 of them refused\n"):format(h.web), 1, true), text)
+    local line = ("\n  web       http://127.0.0.1:%d/ 10 requests, 2 of them refused\n"):format(h.web)
+    assert.truthy(text:find(line, 1, true), text)
     assert.equal(0, h:stop())
   end)
 

@@ -180,7 +180,8 @@ describe("the stream", function()
   end)
 
   it("makes one who does not read wait, and nobody else", function()
-    local world <close> = sim.run_text(BOOK:gsub('if event.name == "who"', 'if event.name == "big" then return ("x"):rep(50000) end\n  %0')
+    local big = 'if event.name == "big" then return ("x"):rep(50000) end\n  %0'
+    local world <close> = sim.run_text(BOOK:gsub('if event.name == "who"', big)
       :gsub('event.name == "count"', '%0 or event.name == "big"', 1), { seed = 1 })
     local slow, other = world:connect("laneya", { user = "slow", timeout = 100 }), world:connect("laneya", { user = "other" })
     slow:hold()
@@ -394,7 +395,8 @@ describe("the client without I/O", function()
   end)
 
   it("takes any split", function()
-    local text = laneya.netstring '{"type": "update", "action": "a", "data": {}}' .. laneya.netstring '{"type": "update", "action": "b", "data": {}}'
+    local text = laneya.netstring '{"type": "update", "action": "a", "data": {}}'
+      .. laneya.netstring '{"type": "update", "action": "b", "data": {}}'
     for piece = 1, #text do
       local seen = ""
       local ann = client { on_update = function(_, action) seen = seen .. action end }

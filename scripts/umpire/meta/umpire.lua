@@ -39,20 +39,20 @@
 ---A judge: true; or false and a reason for people (at most 200 bytes); or host.invalid(reason).
 ---@alias umpire.Judge fun(client: umpire.Client, event: umpire.Event): boolean|umpire.Invalid, string?
 
----A procedure: its name, then the types of its parameters: Bool, Byte, UInt16, Int16, Int32 (Int), Float, Double, String, Bytes,
----Array<T> (List, Vector), Map<K, V> (IntMap<V>, StringMap<V>), Serialized.
+---A procedure: its name, then the types of its parameters: Bool, Byte, UInt16, Int16, Int32 (Int), Float, Double, String,
+---Bytes, Array<T> (List, Vector), Map<K, V> (IntMap<V>, StringMap<V>), Serialized.
 ---
 ---    { "moved", "String", "Int32", "Int32" }
 ---@alias umpire.Procedure string[]
 
 ---A channel of the joint protocol. Users enter it by its name; each is a client with that name in its `channel`.
 ---@class umpire.Channel
----@field mode "chunk"|"data"|"rpc"|nil chunk (default): event "chunk" with the bytes; data: event "data", cut anywhere; rpc: calls
+---@field mode "chunk"|"data"|"rpc"|nil chunk (default): event "chunk" and its bytes; data: event "data", cut anywhere; rpc: calls
 ---@field max_chunk integer|nil bytes of a chunk or call, 1 to 4194304, default 32768; clients are built with the same
 ---@field max_users integer|nil 1 to 256, the default
 ---@field max_rate number|nil events a second that one user may send, default 1000; who sends more is read more slowly
----@field remotes table<integer, umpire.Procedure[]>|nil rpc: objects that the rulebook offers; a call is an event with that name
----@field client_remotes table<integer, umpire.Procedure[]>|nil rpc: objects that users offer; host.notify(client, name, arguments)
+---@field remotes table<integer, umpire.Procedure[]>|nil rpc: objects that the rulebook offers; a call is an event of that name
+---@field client_remotes table<integer, umpire.Procedure[]>|nil rpc: objects of users; host.notify(client, name, arguments)
 
 ---What PYMMORPG clients may ask for before they log in.
 ---@class umpire.Pymmorpg
@@ -71,7 +71,8 @@
 ---@field api 1 the version of this interface that it is written for; required
 ---@field version integer|nil your own version; load() is told from which one the saved data comes
 ---@field tick_rate number|nil how often a second tick() is called, at most 1000; nil: never
----@field listen string[]|nil listen URLs, used when neither flags nor environment name any: "neteria://0.0.0.0:40080?limit=50", "laneya://0.0.0.0:5001"
+---@field listen string[]|nil listen URLs, used when neither flags nor environment name any:
+---"neteria://0.0.0.0:40080?limit=50", "laneya://0.0.0.0:5001"
 ---@field pymmorpg umpire.Pymmorpg|nil what PYMMORPG's `ver` and `upgrade` answer; nil: False
 ---@field legal umpire.Judge|umpire.Judge[]|nil the judge, or a list asked in order until one says no; nil: everything is legal.
 ---Must change nothing: host.notify and the like raise in it.
