@@ -47,7 +47,7 @@
 
 ---A channel of the joint protocol. Users enter it by its name; each is a client with that name in its `channel`.
 ---@class umpire.Channel
----@field mode "chunk"|"data"|"rpc"|nil chunk (default): event "chunk" and its bytes; data: event "data", cut anywhere; rpc: calls
+---@field mode "chunk"|"data"|"rpc"|nil chunk (default): event "chunk", bytes; data: event "data", cut anywhere; rpc: calls
 ---@field max_chunk integer|nil bytes of a chunk or call, 1 to 4194304, default 32768; clients are built with the same
 ---@field max_users integer|nil 1 to 256, the default
 ---@field max_rate number|nil events a second that one user may send, default 1000; who sends more is read more slowly
