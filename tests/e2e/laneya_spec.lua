@@ -172,7 +172,7 @@ describe("laneya on a real socket", function()
       slow:turn()
       local asked = socket.gettime()
       assert.equal("success", other:event("walk").status)
-      assert.is_true(socket.gettime() - asked < 0.5)
+      assert.is_true(socket.gettime() - asked < 5) -- who waited for the slow one would wait for ever
     end
     if not sanitized then assert.is_true(memory(h) - before < 24 * 1024, "grew by " .. memory(h) - before .. " KiB") end
     slow.deaf = false
