@@ -78,9 +78,9 @@ static void test_vm_ends_a_call_that_wants_too_much(void **state) {
   }
   vm_test_fails(&t, "local function grow() local t = {} for i = 1, 1e9 do t[i] = {} end end\ngrow()", UMP_VM_EMEMORY,
                 "test:1: the rulebook uses more than");
-  vm_test_fails(
-      &t, "local function f() return f() + 1 end\nf()", UMP_VM_EMEMORY,
-      "test:1: the rulebook uses more than 4 MiB of memory, the most it may have: here it is over 10000 calls deep");
+  /* no place: it may be the stack itself that could not grow, which nobody may look at then (alloc.c) */
+  vm_test_fails(&t, "local function f() return f() + 1 end\nf()", UMP_VM_EMEMORY,
+                "the rulebook uses more than 4 MiB of memory, the most it may have: here it is over 10000 calls deep");
   /* caught, it is an ordinary error */
   vm_test_gives(&t, "return select(2, pcall(function() local s = 'x' while true do s = s .. s end end))",
                 "not enough memory");
