@@ -84,8 +84,9 @@ describe("the arena", function()
   end)
 
   it("rolls back what a player had done already when it is illegal", function()
-    local ann, bob = join(), join()
-    local dx, dy = walk_to_a_wall(ann)
+    local ann = join()
+    local dx, dy = walk_to_a_wall(ann) -- alone: nobody stands in the way
+    local bob = join()
     local x, y = ann.screen:place()
     world:advance(1)
     local handle = ann.send(dx, dy)
