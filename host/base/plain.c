@@ -64,12 +64,12 @@ int ump_plain_get(struct ump_reader *r, struct ump_plain *out) {
   uint32_t n = 0;
   memset(out, 0, sizeof *out);
   uint8_t tag = ump_read_u8(r);
-  if (tag > UMP_PLAIN_TUPLE) r->bad = true;
+  if (tag > UMP_PLAIN_DELETE) r->bad = true;
   if (r->bad) return 0;
   out->tag = (enum ump_plain_tag)tag;
   if (tag == UMP_PLAIN_INT) get_raw(r, &out->i, sizeof out->i);
   if (tag == UMP_PLAIN_FLOAT) get_raw(r, &out->f, sizeof out->f);
-  if (tag >= UMP_PLAIN_STRING) get_raw(r, &n, sizeof n);
+  if (tag >= UMP_PLAIN_STRING && tag <= UMP_PLAIN_TUPLE) get_raw(r, &n, sizeof n);
   if (tag == UMP_PLAIN_STRING)
     out->s = ump_read_bytes(r, n);
   else

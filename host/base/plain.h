@@ -18,6 +18,7 @@ enum ump_plain_tag {
   UMP_PLAIN_NIL, UMP_PLAIN_NULL, UMP_PLAIN_FALSE, UMP_PLAIN_TRUE, UMP_PLAIN_INT, UMP_PLAIN_FLOAT,
   UMP_PLAIN_STRING, UMP_PLAIN_ARRAY, UMP_PLAIN_MAP, UMP_PLAIN_MIXED,
   UMP_PLAIN_TUPLE, /* an array; a tag of its own for the one wire that tells them apart (wire/pymmorpg) */
+  UMP_PLAIN_DELETE, /* in patches of the replicated state only: the key is removed. A tag without a value, as nil */
 };
 
 void ump_plain_put_tag(struct ump_writer *w, enum ump_plain_tag tag); /* nil, null, false, true */

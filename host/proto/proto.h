@@ -99,6 +99,40 @@ struct ump_notice {
   struct ump_bytes data; /* in the protocol's encoding */
 };
 
+/* ---- the replicated state, as a protocol sees it ----
+ * One state for all, of which each client may see a part, its view. A protocol that carries state asks the feed for the
+ * patch that leads a client from what it has to the present, and sends that however its wire does. Patches are made once
+ * for all clients with the same view and the same moment behind them, so the same one comes for many. */
+
+struct ump_moment; /* what a client has once it has applied a patch: one version of one view. Opaque, counted */
+
+struct ump_patch {           /* counted; the engine's, except for form */
+  struct ump_moment *to;     /* where it leads; take a reference of one's own to keep it */
+  bool exact;                /* it removes something: right only for a client that has exactly the moment it was made from.
+                                Otherwise it is right too for one that has any later moment, up to `to`, which it was sent */
+  struct ump_bytes plain;    /* one map (base/plain.h), merged deeply by the client: a map into a map key by key, anything else
+                                replaces, UMP_PLAIN_DELETE removes. Maps have string or integer keys. May be empty: no entries */
+  void *form;                /* the protocol's own encoding of plain, kept with it for the next client; NULL at first */
+  void (*drop_form)(void *form); /* called for form, if there is one, when the patch goes */
+};
+
+struct ump_feed_ops {
+  /* from: what the client has; NULL: nothing. 1: *out is a patch with a reference for the caller; 0: it has everything;
+   * UMP_ENOMEM. Never calls into the rulebook. */
+  int (*patch)(void *self, const struct ump_client *client, struct ump_moment *from, struct ump_patch **out);
+  void (*patch_ref)(void *self, struct ump_patch *patch);
+  void (*patch_unref)(void *self, struct ump_patch *patch);
+  /* While a moment is held, patches from it can be made: what was removed since then is remembered. Let go of those that no
+   * client can have any more. */
+  void (*moment_ref)(void *self, struct ump_moment *moment);
+  void (*moment_unref)(void *self, struct ump_moment *moment);
+};
+
+struct ump_feed {
+  const struct ump_feed_ops *ops;
+  void *self;
+};
+
 /* ---- configuration ---- */
 
 struct ump_option { /* of a listen URL */
@@ -117,6 +151,7 @@ struct ump_proto_cfg {
   const struct ump_mem *mem;            /* borrowed for the instance's life, as all pointers here */
   const struct ump_rng *rng;
   const struct ump_log *log;
+  const struct ump_feed *feed;          /* the replicated state; NULL: there is none */
   uint32_t limit;                       /* clients */
   uint32_t per_address;                 /* connections or sessions from one address */
   const struct ump_option_value *options; /* every option of the scheme, checked, with its fallback where not given;
@@ -178,6 +213,10 @@ struct ump_proto_ops {
   void (*admit)(void *self, uint32_t session, struct ump_client *client, uint64_t serial, struct ump_bytes reason,
                 ump_time now); /* client NULL: refused; serial: what `again` may name later */
   void (*answer)(void *self, const struct ump_event *ev, const struct ump_answer *a, ump_time now);
+
+  /* Can this part of the replicated state cross the wire by itself? plain: one map that leads to one value. 0, UMP_ETOOBIG.
+   * NULL: anything can, or the protocol carries no state of its own accord. */
+  int (*state_fits)(const void *self, struct ump_bytes plain);
 
   /* notices. pack turns one into the bytes that all clients of this listener share; notify queues a reference.
    * pack: 0, UMP_ETOOBIG, UMP_ENOSUPPORT, UMP_ENOMEM. notify: 0, UMP_EFULL, UMP_EGONE (silent clients too), UMP_ENOMEM */
