@@ -1,9 +1,11 @@
 --- A simulated player: umpire.client.neteria behind the simulated network.
 local neteria = require "umpire.client.neteria"
+local heard = require "umpire.sim.heard"
 
 local Client = {}
 Client.__index = Client
 Client.__name = "umpire.sim.Client"
+heard.give(Client) -- received, last, forget
 
 local NS = 1000000000
 
@@ -23,10 +25,7 @@ local function listen_to(self, wire)
   wire.on_registered = function() self.registered, self.refused = true, nil end
   wire.on_refused = function(_, reason) self.refused = reason end
   wire.on_verdict = function(_, verdict) self:_verdict(verdict) end
-  wire.on_notify = function(_, notify)
-    self.notifies[#self.notifies + 1] = notify
-    if self.on_notify then self.on_notify(notify) end
-  end
+  wire.on_notify = function(_, notify) self:_heard(notify) end
 end
 
 function Client.new(world, peer, listener, options)
@@ -152,28 +151,6 @@ end
 --- Sends an event's datagram once more, as a network that doubles would (id: of a handle that is not done, or bytes).
 function Client:send_raw(bytes)
   self.core:send(self.peer, self.listener, bytes)
-  return self
-end
-
---- The data of the notifies with this name, in order of arrival. Without a name: all notifies.
-function Client:received(name)
-  if name == nil then return self.notifies end
-  local out = {}
-  for _, notify in ipairs(self.notifies) do
-    if notify.name == name then out[#out + 1] = notify.data == nil and true or notify.data end
-  end
-  return out
-end
-
---- The latest data of that name; nil: none came. (A notify without data gives true.)
-function Client:last(name)
-  local all = self:received(name)
-  return all[#all]
-end
-
---- Forgets the notifies and verdicts that came so far.
-function Client:forget()
-  self.notifies, self.verdicts = {}, {}
   return self
 end
 

@@ -16,6 +16,8 @@
 --   wire:idle() -> true when no answer is awaited
 --
 -- Times are seconds of a clock that only goes forward. What happens, the wire tells through functions that the player gives it.
+local heard = require "umpire.sim.heard"
+
 local M = {}
 
 local NS = 1000000000
@@ -23,6 +25,7 @@ local NS = 1000000000
 local Player = {}
 Player.__index = Player
 M.Player = Player
+heard.give(Player) -- received, last, forget
 
 local common = { name = true, address = true, wait = true }
 
@@ -124,33 +127,9 @@ function Player:wait_for(condition, seconds)
   return condition()
 end
 
---- The data of the notifies with this name, in order of arrival. Without a name: all notifies.
-function Player:received(name)
-  if name == nil then return self.notifies end
-  local out = {}
-  for _, notify in ipairs(self.notifies) do
-    if notify.name == name then out[#out + 1] = notify.data == nil and true or notify.data end
-  end
-  return out
-end
-
---- The latest data of that name; nil: none came. (A notify without data gives true.)
-function Player:last(name)
-  local all = self:received(name)
-  return all[#all]
-end
-
---- Forgets the notifies that came so far.
-function Player:forget()
-  self.notifies = {}
-  return self
-end
-
 -- For the classes: a notify came.
 function Player:_notify(name, data)
-  local notify = { name = name, data = data, time = self:now() }
-  self.notifies[#self.notifies + 1] = notify
-  if self.on_notify then self.on_notify(notify) end
+  self:_heard { name = name, data = data, time = self:now() }
 end
 
 --- Closes the connection in order: what was sent before still arrives.
