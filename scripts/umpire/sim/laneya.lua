@@ -39,12 +39,6 @@ function Player:send(action, data, key)
   return handle
 end
 
---- Waits for the answer to what send returned.
-function Player:await(handle)
-  self.world:_run(self.core:now() + 600 * 1000000000, function() return handle.done end)
-  return handle
-end
-
 --- Sends a request and lets time pass until it is answered or given up. The answer: legal (true, false; nil when none came:
 -- then lost is true), status, data, reason, time (s), took (s), key.
 function Player:event(action, data, key) return self:await(self:send(action, data, key)) end

@@ -54,12 +54,6 @@ function Player:send(command, ...)
   return handle
 end
 
---- Waits for the reply to what send returned.
-function Player:await(handle)
-  self.world:_run(self.core:now() + 600 * 1000000000, function() return handle.done end)
-  return handle
-end
-
 --- Sends a request and lets time pass until it is answered. The reply: legal (false when the value is False; nil when none
 -- came: then lost is true), value, flags, time (s), took (s).
 function Player:event(command, ...) return self:await(self:send(command, ...)) end

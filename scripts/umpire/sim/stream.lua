@@ -127,6 +127,12 @@ function Player:wait_for(condition, seconds)
   return condition()
 end
 
+--- Waits for the answer to what send returned, a handle with `done`. (The end of a connection settles what was sent, too.)
+function Player:await(handle)
+  self.world:_run(self.core:now() + 600 * NS, function() return handle.done end)
+  return handle
+end
+
 -- For the classes: a notify came.
 function Player:_notify(name, data)
   self:_heard { name = name, data = data, time = self:now() }
