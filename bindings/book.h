@@ -76,6 +76,9 @@ void ump__book_free(struct ump_book *b); /* NULL is allowed */
 int ump__book_call(struct ump_book *b, const char *what, lua_CFunction fn, void *arg);
 /* Pushes a handler's function; false: the rulebook has none, and nothing is pushed. */
 bool ump__book_push_handler(lua_State *L, const struct ump_book *b, enum ump_handler h);
+/* legal, then execute, inside of a call that is under way; raises what they raise. out's reason is in b->reason. */
+void ump__book_judge(lua_State *L, struct ump_book *b, struct ump_client *c, const struct ump_event *ev,
+                     struct ump_judgement *out);
 struct ump_book *ump__book_at(lua_State *L); /* the book that a state belongs to */
 /* The VM's one copy of a name of at most 40 bytes, kept until the VM is closed. */
 const char *ump__book_intern(lua_State *L, const char *name);

@@ -183,6 +183,15 @@ static int judge_body(lua_State *L) {
   return 0;
 }
 
+void ump__book_judge(lua_State *L, struct ump_book *b, struct ump_client *c, const struct ump_event *ev,
+                     struct ump_judgement *out) {
+  struct judging j = {b, c, ev, out};
+  b->n_reason = 0;
+  lua_pushcfunction(L, judge_body);
+  lua_pushlightuserdata(L, &j);
+  lua_call(L, 1, 0);
+}
+
 static int judge(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out) {
   struct ump_book *b = self;
   struct judging j = {b, c, ev, out};

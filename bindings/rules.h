@@ -42,6 +42,21 @@ int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out);
 /* `umpire check`: loads it in the sandbox without an engine, checks it, and describes it or says what is wrong. */
 bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report);
 
+/* ---- the console ---- */
+struct ump_console {
+  struct ump_bytes text;
+  bool complete;           /* text is what a line ends with: gives the words it may become, a line each */
+  bool writes;             /* false: it only looks, and cannot change anything */
+};
+enum ump_console_answer {
+  UMP_CONSOLE_DONE,
+  UMP_CONSOLE_MORE,        /* the text is the beginning of something: ask again with the rest behind it */
+  UMP_CONSOLE_ERROR,
+};
+/* Evaluates text in the VM in place, under the budget of an event; report->text says what came of it. An error has no effects. */
+enum ump_console_answer ump_rules_console(struct ump_rules *r, const struct ump_console *what, ump_time now,
+                                          struct ump_report *report);
+
 /* ---- facts about the rulebook in place ---- */
 struct ump_rules_info {
   const char *path;

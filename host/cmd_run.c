@@ -1,5 +1,6 @@
 /* umpire run RULEBOOK */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "host.h"
@@ -17,6 +18,10 @@ static const struct flag flags[] = {
     {"control", "UMPIRE_CONTROL", "PATH", FLAG_TEXT, AT(control),
      "unix socket for umpire status, reload and stop, or none\n"
      "(default $XDG_RUNTIME_DIR/umpire.sock or /tmp/umpire-UID.sock)",
+     NULL},
+    {"console", "UMPIRE_CONSOLE", "WHAT", FLAG_TEXT, AT(console),
+     "what umpire console may do: ro (default; look at everything and change nothing),\n"
+     "rw (change and call anything, inject events, kick) or none",
      NULL},
     {"log-format", "UMPIRE_LOG_FORMAT", "FORMAT", FLAG_FORMAT, AT(log_format),
      "text (default) or json, to standard error", NULL},
@@ -71,6 +76,12 @@ static int check_counts(const struct command *c, const struct run_options *o) { 
   return EXIT_OK;
 }
 
+static int check_console(const struct command *c, const struct run_options *o) {
+  if (!o->console || strcmp(o->console, "ro") == 0 || strcmp(o->console, "rw") == 0 || strcmp(o->console, "none") == 0)
+    return EXIT_OK;
+  return ump_usage(c, "--console is ro, rw or none, not '%s'", o->console);
+}
+
 static int check_web(const struct command *c, const struct run_options *o) {
   char error[4096];
   if (!o->web || ump_host_web_check(o->web, error, sizeof error) == 0) return EXIT_OK;
@@ -96,6 +107,7 @@ static int run(const struct command *self, int argc, char **argv) {
   if (code == EXIT_OK) code = check_counts(self, &o);
   if (code == EXIT_OK) code = check_urls(self, &o);
   if (code == EXIT_OK) code = check_web(self, &o);
+  if (code == EXIT_OK) code = check_console(self, &o);
   if (code == EXIT_OK) {
     code = ump_host_init(&host, &o, path);
     if (code == EXIT_OK) code = ump_host_run(&host);

@@ -25,6 +25,7 @@ struct run_options {
   enum ump_log_format log_format;
   enum ump_level log_level;
   const char *save, *store, *web;
+  const char *console; /* "ro", "rw" or "none"; NULL: "ro" */
   uint64_t accounts;
   uint64_t window_memory, window_per_client, effects, effect_memory, timers;
   uint64_t rule_memory;

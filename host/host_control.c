@@ -1,4 +1,4 @@
-/* What the control socket's requests mean: status, reload, stop, health. Each reply is one JSON object with "ok", and
+/* What the control socket's requests mean: status, reload, stop, health, and the console's two. Each reply is one JSON object with "ok", and
  * "text" for people. */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -167,7 +167,8 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   put(w, "}");
 }
 
-static void on_status(struct host *h, struct ump_control_conn *c) {
+static void on_status(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
   uint8_t *buf = malloc(REPLY + TEXT);
   if (!buf) {
     answer(c, false, "out of memory");
@@ -179,7 +180,8 @@ static void on_status(struct host *h, struct ump_control_conn *c) {
   free(buf);
 }
 
-static void on_reload(struct host *h, struct ump_control_conn *c) {
+static void on_reload(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
   struct ump_report report;
   struct ump_rules_info i;
   char text[512];
@@ -191,11 +193,48 @@ static void on_reload(struct host *h, struct ump_control_conn *c) {
   ump_report_free(&report);
 }
 
-static void on_health(struct host *h, struct ump_control_conn *c) {
+static void on_health(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
   answer(c, !h->stopping, h->stopping ? "stopping" : "serving");
 }
 
-static void on_stop(struct host *h, struct ump_control_conn *c) {
+/* ---- the console ---- */
+
+/* A string member of a request, unescaped into buf; an empty one if there is none. */
+static struct ump_bytes text_member(struct ump_bytes line, const char *key, uint8_t *buf, size_t cap) {
+  struct ump_json_slot slot = {.key = ump_text(key)};
+  if (ump_json_members(line, &slot, 1, NULL) != 0 || slot.value.type != UMP_JSON_STRING) return ump_bytes(buf, 0);
+  return ump_json_string(&slot.value, buf, cap);
+}
+
+static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes line, bool complete) {
+  static const char *const answers[] = {[UMP_CONSOLE_DONE] = "done", [UMP_CONSOLE_MORE] = "more", [UMP_CONSOLE_ERROR] = "error"};
+  const char *mode = h->options->console ? h->options->console : "ro";
+  uint8_t code[UMP_CONTROL_LINE], buf[64 * 1024];
+  struct ump_console what = {text_member(line, "text", code, sizeof code), complete, strcmp(mode, "rw") == 0};
+  struct ump_writer w = ump_writer(buf, sizeof buf);
+  struct ump_report report;
+  if (strcmp(mode, "none") == 0) {
+    answer(c, false, "this host was started with --console none");
+    return;
+  }
+  ump_loop_stale(h->loop);
+  enum ump_console_answer a = ump_rules_console(h->rules, &what, ump_loop_now(h->loop), &report);
+  put(&w, "{\"ok\":%s,\"answer\":\"%s\",\"writes\":%s,\"text\":", report.ok ? "true" : "false", answers[a],
+      what.writes ? "true" : "false");
+  put_string(&w, report.text ? report.text : "out of memory");
+  put(&w, "}");
+  send_reply(c, &w);
+  ump_report_free(&report);
+  ump_loop_work(h->loop); /* what it asked for goes out */
+}
+
+static void on_evaluate(struct host *h, struct ump_control_conn *c, struct ump_bytes line) { console(h, c, line, false); }
+
+static void on_complete(struct host *h, struct ump_control_conn *c, struct ump_bytes line) { console(h, c, line, true); }
+
+static void on_stop(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
   answer(c, true, "stopped");
   ump_host_stop(h, -1);
 }
@@ -203,8 +242,9 @@ static void on_stop(struct host *h, struct ump_control_conn *c) {
 void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line) {
   static const struct {
     const char *name;
-    void (*run)(struct host *h, struct ump_control_conn *c);
-  } requests[] = {{"status", on_status}, {"reload", on_reload}, {"stop", on_stop}, {"health", on_health}};
+    void (*run)(struct host *h, struct ump_control_conn *c, struct ump_bytes line);
+  } requests[] = {{"status", on_status}, {"reload", on_reload},     {"stop", on_stop},
+                  {"health", on_health}, {"evaluate", on_evaluate}, {"complete", on_complete}};
   struct ump_json_slot slot = {.key = ump_text("command")};
   uint8_t buf[32];
   struct ump_bytes name = {0};
@@ -212,8 +252,8 @@ void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes li
     name = ump_json_string(&slot.value, buf, sizeof buf);
   for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
     if (!ump_bytes_equal(name, ump_text(requests[i].name))) continue;
-    requests[i].run(ctx, c);
+    requests[i].run(ctx, c, line);
     return;
   }
-  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop or health");
+  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop, health, evaluate or complete");
 }

@@ -7,7 +7,7 @@
 #include "net/loop.h"
 
 static const struct command *const commands[] = {&ump_cmd_run,    &ump_cmd_check, &ump_cmd_test,  &ump_cmd_reload,
-                                                 &ump_cmd_status, &ump_cmd_stop,  &ump_cmd_health};
+                                                 &ump_cmd_status, &ump_cmd_stop,  &ump_cmd_health, &ump_cmd_console};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static int help(FILE *out, int code) {

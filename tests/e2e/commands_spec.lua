@@ -18,7 +18,7 @@ describe("the command line", function()
     code, out = host.run { "--version" }
     assert.equal(0, code)
     assert.truthy(out:find "^umpire %d+%.%d+%.%d+ %(Lua 5%.4%.%d+, libuv %d")
-    for _, command in ipairs { "run", "check", "test", "reload", "status", "stop", "health" } do
+    for _, command in ipairs { "run", "check", "test", "reload", "status", "stop", "health", "console" } do
       code, out = host.run { command, "--help" }
       assert.equal(0, code)
       assert.truthy(out:find("^umpire " .. command))
