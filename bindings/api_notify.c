@@ -52,7 +52,7 @@ static int host_notify(lua_State *L) {
   need_something(L, &n, me);
   if (n.has_data) n.data = encode(L, b, 3, ump_engine_encoding(b->engine, c), me);
   ump__channel_check(L, b, c, &n, me);
-  int err = ump_engine_notify(b->engine, c, &n);
+  int err = b->unheard ? 0 : ump_engine_notify(b->engine, c, &n);
   if (err < 0) return ump__api_failed(L, me, err);
   lua_pushboolean(L, 1);
   return 1;
@@ -77,7 +77,7 @@ static int host_broadcast(lua_State *L) {
     by[e] = &each[e], each[e] = n;
     if (n.has_data) each[e].data = encode(L, b, 2, (enum ump_encoding)e, me);
   }
-  int err = b->engine ? ump_engine_broadcast(b->engine, by, except) : 0;
+  int err = b->engine && !b->unheard ? ump_engine_broadcast(b->engine, by, except) : 0;
   if (err < 0) return ump__api_failed(L, me, err);
   lua_pushboolean(L, 1);
   return 1;

@@ -40,6 +40,7 @@ struct ump_book {
   struct ump_vm *vm;
   struct ump_json_lua json;
 
+  bool unheard;                /* what it tells clients is checked and then dropped: ump_rules_rehearse */
   const char *refuses;         /* the handler under way must change nothing: its name; else NULL */
   int handlers[UMP_N_HANDLERS];/* registry references; LUA_NOREF: the rulebook has none */
   uint32_t n_legal;            /* legal is a list of so many functions; 0: it is one function */

@@ -29,7 +29,7 @@ static bool hand_over(struct ump_book *old, struct ump_book *fresh, ump_time bud
   return true;
 }
 
-static bool build(struct ump_rules *r, struct ump_book *fresh, ump_time now, struct ump_buf *findings) {
+static bool build(struct ump_rules *r, struct ump_book *fresh, bool unheard, ump_time now, struct ump_buf *findings) {
   struct ump_engine *e = r->cfg.engine;
   struct ump_book *old = r->book;
   ump_engine_begin(e, &old->face, now);
@@ -42,7 +42,9 @@ static bool build(struct ump_rules *r, struct ump_book *fresh, ump_time now, str
                          .budget = r->cfg.load_budget,
                          .findings = findings};
   ump_engine_begin(e, &fresh->face, now);
+  fresh->unheard = unheard;
   ok = ump__book_load(fresh, &how);
+  fresh->unheard = false;
   ok ? ump_engine_commit(e) : ump_engine_rollback(e);
   return ok;
 }
@@ -62,14 +64,15 @@ static ump_time clock_of(const struct ump_rules *r) {
   return vm->now ? vm->now(vm->clock_ctx) : 0;
 }
 
-bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *report) {
+static bool reload(struct ump_rules *r, bool rehearsed, ump_time now, struct ump_report *report) {
   struct ump_buf findings = ump_buf(&ump_mem_libc, 1 << 20);
   ump_time start = clock_of(r);
   bool placed = ump__rules_place(r);
   if (!placed) ump_buf_text(&findings, "out of memory");
   struct ump_book *fresh = placed ? ump__rules_new_book(r, &findings) : NULL;
-  bool ok = fresh && build(r, fresh, now, &findings);
+  bool ok = fresh && build(r, fresh, rehearsed, now, &findings);
   if (ok) {
+    if (rehearsed) ump_vm_chance_from(fresh->vm, r->book->vm);
     swap(r, fresh, now);
   } else {
     ump__book_free(fresh);
@@ -79,4 +82,12 @@ bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *repo
   ump__report(report, ok, &findings);
   ump_buf_free(&findings);
   return ok;
+}
+
+bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *report) {
+  return reload(r, false, now, report);
+}
+
+bool ump_rules_rehearse(struct ump_rules *r, ump_time now, struct ump_report *report) {
+  return reload(r, true, now, report);
 }

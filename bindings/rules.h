@@ -33,6 +33,19 @@ void ump_rules_close(struct ump_rules *r);
 /* What SIGHUP does (design, Reload). True: the new rulebook judges; false: the old one goes on as if nothing had been asked. */
 bool ump_rules_reload(struct ump_rules *r, ump_time now, struct ump_report *report);
 
+/* A reload that leaves no trace but in the rulebook itself, for asking whether anything is lost in one: what load() tells
+ * clients is dropped, and math.random goes on. True: the new VM judges; false: the report says why not. */
+bool ump_rules_rehearse(struct ump_rules *r, ump_time now, struct ump_report *report);
+
+/* What the rulebook in place knows, as plain data (base/plain.h), borrowed until the next call into it; for tools. Nothing
+ * changes by it. 0, or a negative code (logged); empty: nothing. */
+enum ump_peek {
+  UMP_PEEK_CLIENTS, /* client.data by client.id */
+  UMP_PEEK_SCHEMA,  /* what umpire.middleware.schema was told of events; empty: the rulebook does not use it */
+  UMP_PEEK_CONFIG,  /* what it declares for protocols: a map with channels, version and so on; empty: nothing */
+};
+int ump_rules_peek(struct ump_rules *r, enum ump_peek what, ump_time now, struct ump_bytes *out);
+
 /* The next reload takes the rulebook from here (copied); for simulations of one game taking over from another. 0, UMP_ENOMEM */
 int ump_rules_set_path(struct ump_rules *r, const char *path);
 

@@ -162,6 +162,10 @@ static int math_random(lua_State *L) {
   return 1;
 }
 
+void ump_vm_chance_from(struct ump_vm *vm, const struct ump_vm *before) {
+  vm->random = before->random;
+}
+
 /* The host seeds. Old habits (math.randomseed(os.time())) do no harm. */
 static int math_randomseed(lua_State *L) {
   (void)L;

@@ -51,6 +51,7 @@ struct ump_vm_cfg {
 /* On failure NULL and a message in error (NUL-terminated, cut). */
 struct ump_vm *ump_vm_new(const struct ump_vm_cfg *cfg, char *error, size_t error_cap);
 void ump_vm_free(struct ump_vm *vm); /* NULL is allowed; runs no finalizer of the rulebook's for longer than the hard budget */
+void ump_vm_chance_from(struct ump_vm *vm, const struct ump_vm *before); /* math.random goes on where that VM's is */
 lua_State *ump_vm_state(struct ump_vm *vm); /* for C functions called through ump_vm_call; at top level only to read */
 struct ump_vm *ump_vm_of(lua_State *L);     /* the VM a state (or a coroutine of it) belongs to */
 

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "bindings/value.h"
 #include "stream.h"
 #include "world.h"
 
@@ -262,12 +263,6 @@ static int world_pause(lua_State *L) { /* peer, on: it reads nothing */
   return 0;
 }
 
-static int world_silence(lua_State *L) { /* peer, on: nothing arrives, either way */
-  struct ump_sim_world *w = check(L);
-  ump_sim_stream_silence(&w->net, check_stream(L, w), lua_toboolean(L, 3), w->now);
-  return 0;
-}
-
 /* ---- time and weather ---- */
 
 static const char *const news[] = {
@@ -280,6 +275,8 @@ static int world_run(lua_State *L) {
   struct ump_sim_arrival a;
   enum ump_sim_stop stop = ump_sim_world_run(w, luaL_checkinteger(L, 2), lua_toboolean(L, 3), &a);
   if (stop == UMP_SIM_STUCK) return luaL_error(L, "the engine's deadline has passed and it does nothing about it");
+  if (stop == UMP_SIM_REFUSED)
+    return luaL_error(L, "the rulebook could not be loaded again:\n%s", w->rehearsal.refusal);
   if (stop == UMP_SIM_REACHED) return 0;
   lua_pushinteger(L, a.peer);
   if (a.what == UMP_SIM_WAKE) return 1;
@@ -297,19 +294,52 @@ static int world_now(lua_State *L) {
   return 1;
 }
 
-static int world_network(lua_State *L) { /* way (1 up, 2 down), loss, ... as in struct ump_sim_link */
+static enum ump_sim_way check_way(lua_State *L, int arg) { /* 1 up, 2 down */
+  lua_Integer way = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, way == 1 || way == 2, arg, "1 or 2 expected");
+  return way == 1 ? UMP_SIM_UP : UMP_SIM_DOWN;
+}
+
+static int world_cut(lua_State *L) { /* peer, way, on: its link carries nothing that way */
   struct ump_sim_world *w = check(L);
-  lua_Integer way = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, way == 1 || way == 2, 2, "1 or 2 expected");
-  w->net.link[way - 1] = (struct ump_sim_link){.loss = luaL_checknumber(L, 3),
-                                               .duplicate = luaL_checknumber(L, 4),
-                                               .reorder = luaL_checknumber(L, 5),
-                                               .lag = luaL_checkinteger(L, 6),
-                                               .jitter = luaL_checkinteger(L, 7),
-                                               .rate = luaL_checknumber(L, 8),
-                                               .cut = luaL_checknumber(L, 9),
-                                               .split = (int32_t)luaL_checkinteger(L, 10),
-                                               .window = (uint32_t)luaL_checkinteger(L, 11)};
+  uint32_t peer = check_peer(L, w, 2);
+  ump_sim_net_cut(&w->net, peer, check_way(L, 3), lua_toboolean(L, 4), w->now);
+  return 0;
+}
+
+static int world_silence(lua_State *L) { /* peer, on: both ways */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  for (int way = 0; way < 2; way++) ump_sim_net_cut(&w->net, peer, (enum ump_sim_way)way, lua_toboolean(L, 3), w->now);
+  return 0;
+}
+
+static struct ump_sim_link check_link(lua_State *L, int arg) { /* loss, ... as in struct ump_sim_link */
+  return (struct ump_sim_link){.loss = luaL_checknumber(L, arg),
+                               .duplicate = luaL_checknumber(L, arg + 1),
+                               .reorder = luaL_checknumber(L, arg + 2),
+                               .lag = luaL_checkinteger(L, arg + 3),
+                               .jitter = luaL_checkinteger(L, arg + 4),
+                               .rate = luaL_checknumber(L, arg + 5),
+                               .cut = luaL_checknumber(L, arg + 6),
+                               .split = (int32_t)luaL_checkinteger(L, arg + 7),
+                               .window = (uint32_t)luaL_checkinteger(L, arg + 8)};
+}
+
+static int world_network(lua_State *L) { /* way, loss, ... */
+  struct ump_sim_world *w = check(L);
+  enum ump_sim_way way = check_way(L, 2);
+  w->net.link[way] = check_link(L, 3);
+  return 0;
+}
+
+static int world_weather(lua_State *L) { /* peer, way, loss, ... | nothing more: everybody's again */
+  struct ump_sim_world *w = check(L);
+  uint32_t peer = check_peer(L, w, 2);
+  enum ump_sim_way way = check_way(L, 3);
+  struct ump_sim_link link;
+  if (!lua_isnoneornil(L, 4)) link = check_link(L, 4);
+  ump_sim_net_weather(&w->net, peer, way, lua_isnoneornil(L, 4) ? NULL : &link);
   return 0;
 }
 
@@ -419,6 +449,52 @@ static int world_log(lua_State *L) { /* -> {{ns, level, cause, text}, ...}: the 
   return 1;
 }
 
+/* ---- the rulebook from outside ---- */
+
+static int world_rehearse(lua_State *L) { /* from now on */
+  struct ump_sim_world *w = check(L);
+  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
+  ump_sim_world_rehearse(w);
+  return 0;
+}
+
+static int world_rehearsed(lua_State *L) { /* -> how often, ns of the last, peer, what it had sent, its bytes in all */
+  const struct ump_sim_rehearsal *r = &check(L)->rehearsal;
+  lua_pushinteger(L, (lua_Integer)r->n);
+  lua_pushinteger(L, r->at);
+  lua_pushinteger(L, r->peer);
+  lua_pushlstring(L, (const char *)r->bytes, r->shown);
+  lua_pushinteger(L, (lua_Integer)r->n_bytes);
+  return 5;
+}
+
+static int push_plain(lua_State *L, int err, struct ump_bytes out) {
+  if (err) return luaL_pushfail(L), lua_pushstring(L, ump_err_name(err)), 2;
+  if (out.n)
+    ump_value_push(L, out);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int world_saved(lua_State *L) { /* -> what save() gives | nil, why: the log has more */
+  struct ump_sim_world *w = check(L);
+  struct ump_bytes out;
+  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
+  int err = ump_rules_save(w->rules, w->now, &out);
+  return push_plain(L, err, out);
+}
+
+static int world_peek(lua_State *L) { /* "clients" | "schema" | "config" -> a table | nil, why */
+  static const char *const names[] = {"clients", "schema", "config", NULL};
+  struct ump_sim_world *w = check(L);
+  int what = luaL_checkoption(L, 2, NULL, names);
+  struct ump_bytes out;
+  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
+  int err = ump_rules_peek(w->rules, (enum ump_peek)what, w->now, &out);
+  return push_plain(L, err, out);
+}
+
 static const luaL_Reg methods[] = {
     {"open", world_open},       {"reload", world_reload},     {"aim", world_aim},
     {"drain", world_drain},     {"close", world_close},       {"listen", world_listen},
@@ -428,12 +504,15 @@ static const luaL_Reg methods[] = {
     {"clients", world_clients}, {"counters", world_counters}, {"info", world_info},
     {"hash", world_hash},       {"log", world_log},           {"dial", world_dial},
     {"write", world_write},     {"shut", world_shut},         {"reset", world_reset},
-    {"pause", world_pause},     {"silence", world_silence},   {NULL, NULL},
+    {"pause", world_pause},     {"silence", world_silence},   {"cut", world_cut},
+    {"weather", world_weather}, {"rehearse", world_rehearse}, {"rehearsed", world_rehearsed},
+    {"saved", world_saved},     {"peek", world_peek},         {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"new", core_new}, {"open_objects", core_open_objects}, {NULL, NULL}};
 
 int luaopen_umpire_sim_core(lua_State *L) {
+  ump_value_open(L);
   luaL_newmetatable(L, WORLD);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

@@ -131,6 +131,24 @@ const struct ump_addr *ump_sim_net_addr(const struct ump_sim_net *n, uint32_t pe
   return &n->peers[peer]->addr;
 }
 
+const struct ump_sim_link *ump__sim_link(const struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way) {
+  const struct ump_sim_peer *p = n->peers[peer];
+  return p->has_own[way] ? &p->own[way] : &n->link[way];
+}
+
+void ump_sim_net_weather(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way, const struct ump_sim_link *own) {
+  struct ump_sim_peer *p = n->peers[peer];
+  p->has_own[way] = own != NULL;
+  if (own) p->own[way] = *own;
+}
+
+void ump_sim_net_cut(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way, bool on, ump_time now) {
+  struct ump_sim_peer *p = n->peers[peer];
+  if (p->cut[way] == on) return;
+  p->cut[way] = on;
+  if (p->stream) ump__sim_stream_cut(n, peer, way, on, now);
+}
+
 int ump_sim_net_wake(struct ump_sim_net *n, uint32_t peer, ump_time at) {
   struct ump_sim_peer *p = n->peers[peer];
   if (at == UMP_NEVER || p->gone) {
@@ -191,8 +209,9 @@ static ump_time through(struct ump__sim_lane *lane, const struct ump_sim_link *l
 
 static int transmit(struct ump_sim_net *n, struct datagram *head, struct ump__sim_lane *lane, struct ump_bytes data,
                     ump_time now) {
-  const struct ump_sim_link *link = &n->link[head->way];
+  const struct ump_sim_link *link = ump__sim_link(n, head->peer, head->way);
   struct fate f = draw(n, link);
+  f.lost |= n->peers[head->peer]->cut[head->way]; /* the dice were thrown: healing leaves the fates of others alone */
   ump_time out = through(lane, link, data.n, now);
   n->counts[UMP_SIM_SENT]++, n->counts[UMP_SIM_BYTES] += data.n;
   note(n, (unsigned)head->way << 4 | (unsigned)f.lost << 2 | (unsigned)f.doubled << 1 | (unsigned)f.late, head->peer,
@@ -243,6 +262,7 @@ static bool arrive(struct ump_sim_net *n, struct datagram *d, struct ump_sim_arr
   const struct ump_sim_peer *p = n->peers[d->peer];
   n->current = &d->due;
   n->under_way--;
+  if (p->cut[d->way]) return n->counts[UMP_SIM_LOST]++, false;
   if (d->way == UMP_SIM_DOWN && (p->gone || !ump_addr_equal(&p->addr, &d->from))) {
     n->counts[UMP_SIM_UNREACHABLE]++;
     return false;

@@ -76,6 +76,12 @@ int ump_sim_net_peer(struct ump_sim_net *n, const struct ump_addr *addr, uint32_
 /* Its address is another one from now on, as when a NAT forgets; what is under way to the old one is lost. The same
  * errors */
 int ump_sim_net_move(struct ump_sim_net *n, uint32_t peer, const struct ump_addr *addr);
+/* The peer's own weather, over everybody's, one way; NULL: everybody's again. */
+void ump_sim_net_weather(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way, const struct ump_sim_link *own);
+/* A cut link carries nothing that way until it is healed: datagrams are lost, those under way too; pieces of a stream
+ * wait.
+ */
+void ump_sim_net_cut(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way, bool on, ump_time now);
 void ump_sim_net_drop(struct ump_sim_net *n,
                       uint32_t peer); /* unplugged for good: nothing reaches it, it is never woken */
 bool ump_sim_net_alive(const struct ump_sim_net *n, uint32_t peer);

@@ -41,7 +41,8 @@ struct ump__sim_stream {
   uint32_t peer, listener, conn;
   enum { DIALLED, SYN_SENT, ESTABLISHED } state;
   struct pipe pipe[2];
-  bool silent, starved; /* starved: the server end ran out of room */
+  bool silent[2]; /* by way: what arrives is held back */
+  bool starved;   /* the server end ran out of room */
   struct piece *held, **held_end;
   struct ump_list stirred, writable;
 };
@@ -71,6 +72,7 @@ int ump_sim_stream_dial(struct ump_sim_net *n, uint32_t peer, uint32_t listener)
     s->pipe[way] = (struct pipe){.nudge.kind = UMP__NUDGE, .peer = peer, .way = (enum ump_sim_way)way};
     ump_buffer_init(&s->pipe[way].out, n->mem, WRITTEN);
     ump_buffer_init(&s->pipe[way].in, n->mem, WRITTEN);
+    s->silent[way] = p->cut[way];
   }
   p->stream = s;
   stir(n, s);
@@ -100,7 +102,7 @@ void ump__sim_stream_free(struct ump_sim_net *n, struct ump_sim_peer *p) {
 }
 
 void ump__sim_stream_unplug(struct ump_sim_peer *p) {
-  if (p->stream) p->stream->silent = true;
+  if (p->stream) p->stream->silent[UMP_SIM_UP] = p->stream->silent[UMP_SIM_DOWN] = true;
 }
 
 bool ump_sim_stream_dialled(const struct ump_sim_net *n, uint32_t peer) {
@@ -119,7 +121,8 @@ uint32_t ump_sim_stream_conn(const struct ump_sim_net *n, uint32_t peer) {
 /* ---- what the ends do ---- */
 
 static size_t room_of(const struct ump_sim_net *n, const struct pipe *p) {
-  size_t window = n->link[p->way].window ? n->link[p->way].window : WINDOW, used = p->flying + held_in(&p->in);
+  size_t own = ump__sim_link(n, p->peer, p->way)->window, window = own ? own : WINDOW;
+  size_t used = p->flying + held_in(&p->in);
   return used < window ? window - used : 0;
 }
 
@@ -173,23 +176,37 @@ void ump_sim_stream_pause(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way
   if (!on) stir(n, s); /* pump nudges */
 }
 
-void ump_sim_stream_silence(struct ump_sim_net *n, uint32_t peer, bool on, ump_time now) {
+/* Sent again, in order. False: no memory; it stays where it is. */
+static bool send_again(struct ump_sim_net *n, uint32_t peer, struct piece *c, ump_time now) {
+  struct ump__sim_lane *lane = &n->peers[peer]->lane[c->way];
+  ump_time at = now + RESEND;
+  if (at < lane->last) at = lane->last;
+  if (ump_heap_insert(&n->heap, &c->due.node, at) != 0) return false;
+  lane->last = at;
+  n->under_way++;
+  return true;
+}
+
+static void release(struct ump_sim_net *n, struct ump__sim_stream *s, enum ump_sim_way way, ump_time now) {
+  struct piece **at = &s->held;
+  bool room = true;
+  while (*at) {
+    struct piece *c = *at, *next = c->next; /* once it is sent again, it may be freed at any time */
+    if (room && c->way == way && (room = send_again(n, s->peer, c, now)))
+      *at = next;
+    else
+      at = &c->next;
+  }
+  s->held_end = at;
+}
+
+void ump__sim_stream_cut(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way, bool on, ump_time now) {
   struct ump__sim_stream *s = stream_of(n, peer);
-  if (!s || s->silent == on) return;
-  s->silent = on;
+  if (!s || s->silent[way] == on) return;
+  s->silent[way] = on;
   if (on) return;
   stir(n, s);
-  while (s->held) { /* sent again, in order */
-    struct piece *c = s->held;
-    struct ump__sim_lane *lane = &n->peers[peer]->lane[c->way];
-    ump_time at = now + RESEND;
-    if (at < lane->last) at = lane->last;
-    if (ump_heap_insert(&n->heap, &c->due.node, at) != 0) break;
-    lane->last = at;
-    n->under_way++;
-    s->held = c->next;
-  }
-  if (!s->held) s->held_end = &s->held;
+  release(n, s, way, now);
 }
 
 /* ---- sending ---- */
@@ -225,7 +242,7 @@ static size_t cut_at(const struct ump_sim_link *link, size_t n, const struct fat
 /* Puts one piece under way. False: no memory; it is tried again later. */
 static bool launch(struct ump_sim_net *n, struct ump__sim_stream *s, enum ump_sim_way way, enum what what,
                    struct ump_bytes data, const struct fate *f, ump_time now) {
-  const struct ump_sim_link *link = &n->link[way];
+  const struct ump_sim_link *link = ump__sim_link(n, s->peer, way);
   struct ump__sim_lane *lane = &n->peers[s->peer]->lane[way];
   struct piece *c = ump_alloc(n->mem, sizeof *c + data.n);
   if (!c) return false;
@@ -252,13 +269,13 @@ static void pump_data(struct ump_sim_net *n, struct ump__sim_stream *s, struct p
     size_t room = room_of(n, p);
     struct fate f = draw(n);
     if (room == 0) return;
-    if (f.cut < n->link[p->way].cut) {
+    if (f.cut < ump__sim_link(n, s->peer, p->way)->cut) {
       ump_sim_stream_reset(n, s->peer, UMP_SIM_UP), ump_sim_stream_reset(n, s->peer, UMP_SIM_DOWN);
       n->counts[UMP_SIM_CUT]++;
       s->pipe[UMP_SIM_UP].deaf = s->pipe[UMP_SIM_DOWN].deaf = false; /* neither did it, both are told */
       return;
     }
-    size_t take = cut_at(&n->link[p->way], waiting < room ? waiting : room, &f);
+    size_t take = cut_at(ump__sim_link(n, s->peer, p->way), waiting < room ? waiting : room, &f);
     if (!launch(n, s, p->way, DATA, ump_bytes(ump_buffer_bytes(&p->out).p, take), &f, now)) return;
     ump_buffer_consume(&p->out, take);
   }
@@ -273,13 +290,13 @@ static void pump_pipe(struct ump_sim_net *n, struct ump__sim_stream *s, struct p
 }
 
 static void pump(struct ump_sim_net *n, struct ump__sim_stream *s, ump_time now) {
-  if (s->silent) return;
-  if (s->state == DIALLED) {
+  bool up = !s->silent[UMP_SIM_UP], down = !s->silent[UMP_SIM_DOWN];
+  if (up && s->state == DIALLED) {
     struct fate f = draw(n);
     if (launch(n, s, UMP_SIM_UP, SYN, ump_bytes(NULL, 0), &f, now)) s->state = SYN_SENT;
   }
-  if (s->state == ESTABLISHED) pump_pipe(n, s, &s->pipe[UMP_SIM_UP], now);
-  pump_pipe(n, s, &s->pipe[UMP_SIM_DOWN], now);
+  if (up && s->state == ESTABLISHED) pump_pipe(n, s, &s->pipe[UMP_SIM_UP], now);
+  if (down) pump_pipe(n, s, &s->pipe[UMP_SIM_DOWN], now);
   nudge(n, &s->pipe[UMP_SIM_UP], now), nudge(n, &s->pipe[UMP_SIM_DOWN], now);
 }
 
@@ -300,8 +317,9 @@ size_t ump_sim_stream_due(const struct ump_sim_net *n) {
   size_t due = 0;
   for (const struct ump_list *at = n->stirred.next; at != &n->stirred; at = at->next) {
     const struct ump__sim_stream *s = UMP_CONTAINER(at, struct ump__sim_stream, stirred);
-    bool up = s->state != SYN_SENT && can_send(n, &s->pipe[UMP_SIM_UP]);
-    due += !s->silent && (s->state == DIALLED || up || can_send(n, &s->pipe[UMP_SIM_DOWN]));
+    bool up = s->state == DIALLED || (s->state != SYN_SENT && can_send(n, &s->pipe[UMP_SIM_UP]));
+    bool down = can_send(n, &s->pipe[UMP_SIM_DOWN]);
+    due += (up && !s->silent[UMP_SIM_UP]) || (down && !s->silent[UMP_SIM_DOWN]);
   }
   return due;
 }
@@ -408,7 +426,7 @@ bool ump__sim_stream_due(struct ump_sim_net *n, struct ump__sim_due *due, struct
   struct piece *c = (struct piece *)due;
   struct ump__sim_stream *s = stream_of(n, c->peer);
   n->under_way--;
-  if (s->silent) {
+  if (s->silent[c->way]) {
     *s->held_end = c, s->held_end = &c->next;
     c->next = NULL;
     return false;

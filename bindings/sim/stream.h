@@ -28,7 +28,6 @@ void ump_sim_stream_reset(struct ump_sim_net *n, uint32_t peer,
                           enum ump_sim_way way); /* the writer of this way resets */
 void ump_sim_stream_pause(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way,
                           bool on); /* its reader does not read */
-void ump_sim_stream_silence(struct ump_sim_net *n, uint32_t peer, bool on, ump_time now);
 bool ump_sim_stream_dialled(const struct ump_sim_net *n, uint32_t peer);
 
 /* Sends what can be sent now; the driver calls it before it asks for the next deadline. */

@@ -94,6 +94,8 @@ size_t ump_sim_world_deinit(struct ump_sim_world *w) {
   for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);
   free(w->lines);
   free(w->library);
+  free(w->rehearsal.refusal);
+  w->rehearsal.refusal = NULL;
   w->library = NULL, w->lines = NULL, w->n_lines = w->cap_lines = 0;
   return w->used.bytes + w->used.blocks;
 }
@@ -208,6 +210,50 @@ int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const stru
   return err;
 }
 
+/* ---- rehearsals ---- */
+
+/* Calls into the rulebook that clients brought about: ticks and timers are none. */
+static uint64_t calls_of(const struct ump_engine *e) {
+  static const char *const names[] = {"connects", "refused", "disconnects", "events", "logins"};
+  struct ump_counters c = ump_engine_counters(e);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < c.n; i++) {
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+      if (strcmp(c.names[i], names[k]) == 0) sum += c.counts[i];
+    }
+  }
+  return sum;
+}
+
+void ump_sim_world_rehearse(struct ump_sim_world *w) {
+  w->rehearsal.on = true;
+  w->rehearsal.calls = calls_of(w->engine);
+}
+
+static void note_arrival(struct ump_sim_rehearsal *r, const struct ump_sim_arrival *a) {
+  r->peer = a->peer;
+  r->n_bytes = a->data.n;
+  r->shown = a->data.n < sizeof r->bytes ? a->data.n : sizeof r->bytes;
+  if (r->shown) memcpy(r->bytes, a->data.p, r->shown);
+}
+
+/* False: the rulebook could not be loaded again. What load() draws from the world's chance is put back, so that the
+ * world goes on as it would have. */
+static bool rehearse(struct ump_sim_world *w) {
+  struct ump_sim_rehearsal *r = &w->rehearsal;
+  uint64_t calls = r->on ? calls_of(w->engine) : r->calls;
+  if (!r->on || calls == r->calls) return true;
+  struct ump_rng_seeded engine = w->seeded_engine, vm = w->seeded_vm;
+  struct ump_report report = {0};
+  bool ok = ump_rules_rehearse(w->rules, w->now, &report);
+  w->seeded_engine = engine, w->seeded_vm = vm;
+  r->calls = calls_of(w->engine);
+  r->n++, r->at = w->now;
+  if (!ok) free(r->refusal), r->refusal = report.text, report.text = NULL;
+  ump_report_free(&report);
+  return ok;
+}
+
 /* ---- time ---- */
 
 void ump_sim_world_flush(struct ump_sim_world *w) {
@@ -239,6 +285,7 @@ enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, boo
       idle = 0;
       if (!ump_sim_net_next(&w->net, w->now, a)) continue;
       if (a->what != UMP_SIM_AT_SERVER) return UMP_SIM_ARRIVED;
+      if (w->rehearsal.on) note_arrival(&w->rehearsal, a);
       if (a->news)
         ump_sim_serve_arrival(w, a);
       else
@@ -246,6 +293,7 @@ enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, boo
     } else {
       ump_engine_expire(w->engine, w->now);
     }
+    if (!rehearse(w)) return UMP_SIM_REFUSED;
     ump_sim_world_flush(w);
   }
   return UMP_SIM_STUCK;

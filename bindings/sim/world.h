@@ -1,5 +1,5 @@
-/* A simulated world: the real engine with its protocols and a rulebook, driven as host/net drives them, but with a virtual
- * clock that jumps from one deadline to the next and a network made of a seed. */
+/* A simulated world: the real engine with its protocols and a rulebook, driven as host/net drives them, but with a
+ * virtual clock that jumps from one deadline to the next and a network made of a seed. */
 #ifndef UMP_SIM_WORLD_H
 #define UMP_SIM_WORLD_H
 
@@ -21,9 +21,22 @@ struct ump_sim_line {
   char *text;
 };
 
+/* Reloading after every call that a client's doing led to, without anybody noticing: ump_rules_rehearse. */
+struct ump_sim_rehearsal {
+  bool on;
+  uint64_t calls, n;     /* made into the rulebook when it was looked at last; rehearsals so far */
+  ump_time at;           /* of the last one */
+  uint32_t peer;         /* whose doing came before it */
+  size_t n_bytes, shown; /* what that was; how much of it is in bytes */
+  uint8_t bytes[1024];
+  char *refusal; /* why the rulebook could not be loaded again; NULL: it could */
+};
+
 struct ump_sim_world {
-  struct { size_t bytes, blocks, peak; } used; /* of mem */
-  struct ump_mem mem;     /* counts, so that a closed world can prove that it is empty */
+  struct {
+    size_t bytes, blocks, peak;
+  } used;             /* of mem */
+  struct ump_mem mem; /* counts, so that a closed world can prove that it is empty */
   struct ump_rng_seeded seeded_engine, seeded_vm;
   struct ump_rng rng_engine, rng_vm;
   struct ump_log log;
@@ -32,9 +45,10 @@ struct ump_sim_world {
   struct ump_engine *engine;
   struct ump_sim_accounts accounts;
   struct ump_rules *rules;
-  char *library;          /* the rules borrow it for every reload */
+  char *library; /* the rules borrow it for every reload */
   struct ump_sim_net net;
   uint32_t *conns, cap_conns; /* streams by number: peer + 1; 0: free */
+  struct ump_sim_rehearsal rehearsal;
   ump_time now;
   uint8_t out[65536]; /* one datagram on its way out */
 };
@@ -55,11 +69,13 @@ bool ump_sim_world_open(struct ump_sim_world *w, const struct ump_rules_cfg *cfg
 int ump_sim_world_listen(struct ump_sim_world *w, const char *scheme, const struct ump_sim_option *options, size_t n,
                          uint32_t *index, char why[200]);
 
-enum ump_sim_stop { UMP_SIM_REACHED, UMP_SIM_ARRIVED, UMP_SIM_STUCK };
-/* Lets time pass until something arrives at a peer (*a; also its alarm), or until `until`; quiet: or until nothing is under
- * way. STUCK: the engine's deadline
- * passed and it does nothing about it, which is a bug in it. */
+enum ump_sim_stop { UMP_SIM_REACHED, UMP_SIM_ARRIVED, UMP_SIM_STUCK, UMP_SIM_REFUSED };
+/* Lets time pass until something arrives at a peer (*a; also its alarm), or until `until`; quiet: or until nothing is
+ * under way. STUCK: the engine's deadline passed and it does nothing about it, which is a bug in it. REFUSED:
+ * w->rehearsal.refusal says why. */
 enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, bool quiet, struct ump_sim_arrival *a);
+/* From now on the rulebook is loaded again after every event, log-in, arrival and departure. */
+void ump_sim_world_rehearse(struct ump_sim_world *w);
 /* What the engine has to send now, for all listeners; after calls that make it speak. */
 void ump_sim_world_flush(struct ump_sim_world *w);
 
