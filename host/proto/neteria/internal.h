@@ -4,11 +4,11 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/table.h"
 #include "base/tally.h"
 #include "base/uuid.h"
 #include "codec/json.h"
 #include "proto/neteria/neteria.h"
-#include "proto/neteria/table.h"
 
 /* ---- numbers of the wire page ---- */
 #define NT_TEXT 10240                /* section 2: bytes of a datagram */
@@ -95,7 +95,7 @@ enum nt_state {
 
 /* Created by REGISTER; the registry owns it until it is gone and no longer remembered. */
 struct nt_session {
-  struct nt_node node;           /* in the registry, by hash of cuuid */
+  struct ump_table_node node;    /* in the registry, by hash of cuuid */
   struct ump_list timer;         /* in the list of its state's interval */
   struct ump_list report;        /* in the list of those that next() tells the engine about */
   ump_time armed;                /* when it was put there */
@@ -168,7 +168,7 @@ struct nt_out {
   union {
     struct {
       struct ump_list mine;      /* in session->outs */
-      struct nt_node node;       /* verdicts that are not recent, and notifies: in the table of outs */
+      struct ump_table_node node; /* verdicts that are not recent, and notifies: in the table of outs */
     };
     struct ump_addr to;          /* without a session */
   };
@@ -213,8 +213,8 @@ struct ump_neteria {
   size_t strings_n;
 
   struct ump_hash_key key, challenges; /* of tables; of what strangers see */
-  struct nt_table registry;      /* sessions by cuuid */
-  struct nt_table outs;          /* verdicts and notifies by session and euuid */
+  struct ump_table registry;     /* sessions by cuuid */
+  struct ump_table outs;         /* verdicts and notifies by session and euuid */
   struct ump_tally tally;        /* sessions by IP */
   struct nt_session **hints;     /* sessions that were heard lately, by cuuid */
   unsigned hint_bits;            /* there are 1 << hint_bits */

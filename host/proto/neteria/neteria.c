@@ -410,16 +410,16 @@ static int nt_create(void **self, const struct ump_proto_cfg *cfg, ump_time now)
   if (!(n->text = ump_alloc(n->mem, 2 * n->text_max))) goto strings;
   n->decoded = n->text + n->text_max;
   if (n->compression && !(n->deflate = ump__nt_deflate_new(n->mem))) goto text;
-  if (ump__nt_table_init(&n->registry, n->mem)) goto deflate;
-  if (ump__nt_table_init(&n->outs, n->mem)) goto registry;
+  if (ump_table_init(&n->registry, n->mem)) goto deflate;
+  if (ump_table_init(&n->outs, n->mem)) goto registry;
   if (ump__nt_make_hints(n, NT_HINTS_LEAST)) goto outs;
   *self = n;
   return 0;
 
 outs:
-  ump__nt_table_deinit(&n->outs);
+  ump_table_deinit(&n->outs);
 registry:
-  ump__nt_table_deinit(&n->registry);
+  ump_table_deinit(&n->registry);
 deflate:
   ump__nt_deflate_free(n->deflate, n->mem);
 text:
@@ -439,8 +439,8 @@ static void nt_destroy(void *self) {
   ump_tally_deinit(&n->tally);
   ump_free(n->mem, n->purses, NT_PURSES * sizeof *n->purses);
   ump__nt_free_hints(n);
-  ump__nt_table_deinit(&n->outs);
-  ump__nt_table_deinit(&n->registry);
+  ump_table_deinit(&n->outs);
+  ump_table_deinit(&n->registry);
   ump__nt_deflate_free(n->deflate, n->mem);
   ump_free(n->mem, n->text, 2 * n->text_max);
   ump_free(n->mem, n->strings, n->strings_n);

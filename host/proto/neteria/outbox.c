@@ -52,7 +52,7 @@ static void detach(struct ump_neteria *n, struct nt_out *o) {
   if (o->kind == NT_VERDICT) forget_recent(s, o), s->n_verdicts--;
   if (o->kind == NT_NOTIFY && o->node.hash) s->in_flight--;
   if (o->kind == NT_NOTIFY && !o->node.hash) s->n_queued--;
-  if (o->node.hash) ump__nt_table_remove(&n->outs, &o->node);
+  if (o->node.hash) ump_table_remove(&n->outs, &o->node);
 }
 
 static void free_out(struct ump_neteria *n, struct nt_out *o) {
@@ -112,7 +112,7 @@ static struct nt_out *find_verdict(const struct ump_neteria *n, const struct nt_
     seen++;
   }
   if (seen == s->n_verdicts) return NULL;
-  for (struct nt_node *at = ump__nt_table_find(&n->outs, verdict_hash(n, s, id)); at; at = ump__nt_table_next(at)) {
+  for (struct ump_table_node *at = ump_table_find(&n->outs, verdict_hash(n, s, id)); at; at = ump_table_next(at)) {
     struct nt_out *o = UMP_CONTAINER(at, struct nt_out, node);
     if (o->session == s && o->kind == NT_VERDICT && is_named(o, id)) return o;
   }
@@ -126,7 +126,7 @@ static void remember(struct ump_neteria *n, struct nt_session *s, struct nt_out 
     s->recent[i] = o;
     return;
   }
-  ump__nt_table_put(&n->outs, &o->node, verdict_hash(n, s, ump_bytes(o->id, o->id_n)));
+  ump_table_put(&n->outs, &o->node, verdict_hash(n, s, ump_bytes(o->id, o->id_n)));
 }
 
 bool ump__nt_confirm_verdict(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id) {
@@ -138,7 +138,7 @@ bool ump__nt_confirm_verdict(struct ump_neteria *n, struct nt_session *s, struct
 }
 
 bool ump__nt_confirm_notify(struct ump_neteria *n, struct nt_session *s, const struct ump_uuid *id) {
-  for (struct nt_node *at = ump__nt_table_find(&n->outs, notify_hash(id)); at; at = ump__nt_table_next(at)) {
+  for (struct ump_table_node *at = ump_table_find(&n->outs, notify_hash(id)); at; at = ump_table_next(at)) {
     struct nt_out *o = UMP_CONTAINER(at, struct nt_out, node);
     if (o->session != s || o->kind != NT_NOTIFY || !ump_uuid_equal(&o->uuid, id)) continue;
     nt_count(n, NT_notifies_confirmed);
@@ -199,7 +199,7 @@ size_t ump__nt_room(const struct nt_session *s) {
 
 static void launch(struct ump_neteria *n, struct nt_session *s, struct nt_out *o) {
   s->in_flight++;
-  ump__nt_table_put(&n->outs, &o->node, notify_hash(&o->uuid));
+  ump_table_put(&n->outs, &o->node, notify_hash(&o->uuid));
   if (s->n_held) hold(n, o); /* verdict first, then the notifies that executing the event caused */
   else make_ready(n, o);
 }

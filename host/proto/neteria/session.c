@@ -10,8 +10,8 @@ struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle)
 
 static uint64_t cuuid_hash(const struct ump_neteria *n, struct ump_bytes cuuid) { return ump_hash64(&n->key, cuuid); }
 
-static struct nt_session *first_of(struct nt_node *at, struct ump_bytes cuuid) {
-  for (; at; at = ump__nt_table_next(at)) {
+static struct nt_session *first_of(struct ump_table_node *at, struct ump_bytes cuuid) {
+  for (; at; at = ump_table_next(at)) {
     struct nt_session *s = UMP_CONTAINER(at, struct nt_session, node);
     if (ump_bytes_equal(ump_bytes(s->cuuid, s->cuuid_n), cuuid)) return s;
   }
@@ -63,8 +63,8 @@ struct ump_client *ump__nt_expect(const void *self, struct ump_bytes in, int ste
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
   struct nt_session **at = hint(n, cuuid), *s = *at;
   if (s && ump_bytes_equal(ump_bytes(s->cuuid, s->cuuid_n), cuuid)) return s;
-  s = first_of(ump__nt_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
-  while (s && !nt_alive(s)) s = first_of(ump__nt_table_next(&s->node), cuuid);
+  s = first_of(ump_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
+  while (s && !nt_alive(s)) s = first_of(ump_table_next(&s->node), cuuid);
   if (s && ump_addr_equal(&s->addr, from)) *at = s;
   return s;
 }
@@ -75,9 +75,9 @@ static void forget_hint(struct ump_neteria *n, const struct nt_session *s) {
 }
 
 static struct nt_session *find_gone(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
-  struct nt_session *s = first_of(ump__nt_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
+  struct nt_session *s = first_of(ump_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
   while (s && (nt_alive(s) || !s->judged || !ump_addr_same_ip(&s->addr, from)))
-    s = first_of(ump__nt_table_next(&s->node), cuuid);
+    s = first_of(ump_table_next(&s->node), cuuid);
   return s;
 }
 
@@ -123,7 +123,7 @@ static size_t size_of(const struct nt_session *s) { return sizeof *s + s->cuuid_
 
 static void free_session(struct ump_neteria *n, struct nt_session *s) {
   ump_list_remove(&s->timer);
-  ump__nt_table_remove(&n->registry, &s->node);
+  ump_table_remove(&n->registry, &s->node);
   ump_free(n->mem, s, size_of(s));
 }
 
@@ -187,7 +187,7 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   s->addr = *r->from, s->deflated = r->deflated;
   s->heard = n->now, s->credit = 3 * (int64_t)r->n + ump__nt_take_purse(n, r->from);
   s->state = NT_CONNECTING;
-  ump__nt_table_put(&n->registry, &s->node, cuuid_hash(n, r->cuuid));
+  ump_table_put(&n->registry, &s->node, cuuid_hash(n, r->cuuid));
   n->n_sessions++;
   /* Two places a session; without memory for them there are fewer. */
   if (n->n_sessions << 1 > (size_t)1 << n->hint_bits && n->hint_bits < NT_HINTS_MOST) ump__nt_make_hints(n, n->hint_bits + 1);
