@@ -1,0 +1,586 @@
+---@meta umpire.sim
+
+--[[md
+## The simulator
+
+The real engine with a virtual clock and a simulated network, in [busted](https://lunarmodules.github.io/busted/): no sockets, no
+sleeping, the same bytes as in production, and the same seed gives the same run. An hour with two clients takes about a second.
+
+```lua
+local sim = require "umpire.sim"
+
+it("lets nobody step two cells", function()
+  local world = sim.run("rules/arena.lua", { seed = 7 })
+  local ann = world:connect "neteria"
+  local verdict = ann:event("move", { 2, 0 })
+  assert.is_false(verdict.legal)
+  assert.equal("too far: 1 in one move", verdict.reason)
+  world:close()
+end)
+```
+
+Run it with `umpire test`, or in umpire's own folder with `lua5.4 /usr/bin/busted` (Debian's `busted` starts whatever `lua` is, which
+may be 5.1). A failing test prints the seed of its worlds; `UMPIRE_SEED=7` in the environment repeats it. In a simulated rulebook
+`pairs` goes in the order of the keys, so that a run repeats; in production it is Lua's own, in no order. A call's budget is counted
+in instructions there, not in time.
+
+Where an example below stands alone, `world` is a world and `ann` a player in it.
+]]
+
+---What sim.run may be told.
+---@class umpire.sim.Options
+---@field seed integer|nil without it a new one each time; `UMPIRE_SEED` in the environment goes over both
+---@field listen string|string[]|nil listen URLs, "neteria://0.0.0.0:40080?limit=2&hold_ms=0"; nil: the rulebook's own
+---@field memory integer|nil bytes for the rulebook's VM
+---@field instructions integer|nil VM instructions of one call
+---@field load_budget number|nil seconds for loading
+
+---@class umpire.sim
+---@field version string umpire's version
+local sim = {}
+
+---A world that is judged by the rulebook at path. Raises what `umpire check` would say.
+---
+---    local arena = sim.run("rules/arena.lua", { seed = 7, listen = "neteria://0.0.0.0:40080?limit=2" })
+---    assert.equal(0, arena:now())
+---@param path string a file, or a folder with init.lua
+---@param options umpire.sim.Options|nil an unknown one raises
+---@return umpire.sim.World world
+function sim.run(path, options) end
+
+---The same for a rulebook given as text; world:rewrite(text) changes it.
+---
+---    local small = sim.run_text "return { api = 1, legal = function() return false, 'closed' end }"
+---    assert.equal("closed", small:connect "neteria":event "open".reason)
+---@param text string
+---@param options umpire.sim.Options|nil
+---@return umpire.sim.World world
+function sim.run_text(text, options) end
+
+---How many worlds are open. A suite ends by showing that it is 0.
+---
+---    assert.is_true(sim.open_objects() >= 1)
+---@return integer worlds
+function sim.open_objects() end
+
+--[[md
+### world
+]]
+
+---A simulated world. A test's end closes what it left open.
+---@class umpire.sim.World
+---@field log string[] the server's log so far, "1.500 info rules: ..."
+---@field seed integer what repeats it
+local world = {}
+
+---A client that joins; time passes until it is in, or gives up, or `wait` is false. Always a client, see its fields.
+---
+---    local bob = world:connect("neteria", { name = "bob", attempts = 3 })
+---    assert.is_true(bob.registered, bob.refused)
+---@param protocol string|nil "neteria" (default), "laneya", "joint", "pymmorpg"
+---@param options umpire.sim.ClientOptions|nil an unknown one raises
+---@return umpire.sim.Client client
+function world:connect(protocol, options) end
+
+---Lets so many seconds of virtual time pass.
+---
+---    world:advance(2.5)
+---@param seconds number 0 or more
+---@return umpire.sim.World world
+function world:advance(seconds) end
+
+---Virtual seconds since the start; the same number as host.now().
+---
+---    local began = world:now()
+---    world:advance(1)
+---    assert.equal(began + 1, world:now())
+---@return number seconds
+function world:now() end
+
+---Lets time pass until condition() is true.
+---
+---    assert.is_true(world:wait_for(function() return #world:clients() > 0 end, 5))
+---@param condition fun(): any
+---@param seconds number|nil at most, default 60
+---@return boolean came false: too late
+function world:wait_for(condition, seconds) end
+
+---Lets time pass until nothing is under way and nobody waits for an answer.
+---
+---    ann:send "hello"
+---    assert.is_true(world:settle())
+---@param seconds number|nil at most, default 60
+---@return boolean settled false: too late
+function world:settle(seconds) end
+
+---Sets the weather; what is not named is perfect.
+---
+---    world:network { loss = 0.3, duplicate = 0.1, lag = 0.08, jitter = 0.04, rate = 128 * 1024, down = { loss = 0 } }
+---@param weather umpire.sim.Weather|nil an unknown knob raises
+---@return umpire.sim.World world
+function world:network(weather) end
+
+---What SIGHUP does.
+---
+---    local ok, report = world:reload()
+---    assert.is_true(ok, report)
+---@param path string|nil another rulebook takes over
+---@return boolean ok
+---@return string report
+---@return number? seconds that the engine stood still
+function world:reload(path) end
+
+---What SIGTERM does: disconnect is called for each client, and everybody's session ends.
+---
+---    world:stop()
+---@return umpire.sim.World world
+function world:stop() end
+
+---Changes the rulebook of sim.run_text, for a later reload.
+---
+---    world:rewrite "return { api = 1 }"
+---    assert.is_true((world:reload()))
+---@param text string
+function world:rewrite(text) end
+
+---The clients that the server knows, with their fields.
+---
+---    assert.equal("neteria", world:clients()[1].protocol)
+---@return table[] clients
+function world:clients() end
+
+---The server's counters, by name.
+---
+---    for name, count in pairs(world:counters()) do assert.is_true(count >= 0, name) end
+---@return table<string, integer> counters
+function world:counters() end
+
+---What the server and the network hold.
+---
+---    assert.equal(1, world:info().loads)
+---@return table info
+function world:info() end
+
+---The first log line with the text.
+---
+---    assert.is_nil(world:logged "rule_error")
+---@param text string
+---@param pattern boolean|nil true: text is a Lua pattern
+---@return string? line
+function world:logged(text, pattern) end
+
+---A hash of everything that was sent and what became of it: equal runs have equal ones.
+---
+---    assert.equal(world:hash(), world:hash())
+---@return string hash
+function world:hash() end
+
+---A function that sends any bytes from an address and returns the answers so far.
+---
+---    local say = world:raw "10.0.9.9:50999"
+---    say "nonsense"
+---@param address string|nil
+---@return fun(bytes: string?): string[] say
+function world:raw(address) end
+
+---Ends the world, and proves that nothing of it is left: raises if the engine or the rulebook still holds memory.
+---
+---    world:close()
+function world:close() end
+
+--[[md
+### Weather
+]]
+
+---What world:network takes. `up = {...}` and `down = {...}` name differences for one way. On streams nothing is lost, doubled or
+---reordered: a lost piece comes late (after 0.2 s or twice the lag, doubling) and holds up what is behind it, and a rate makes the
+---writer wait.
+---@class umpire.sim.Weather
+---@field loss number|nil share, 0 to 1
+---@field duplicate number|nil share, 0 to 1
+---@field reorder number|nil share, 0 to 1: a datagram is held back so that later ones overtake it
+---@field lag number|nil seconds; each way takes lag - jitter to lag + jitter, in order
+---@field jitter number|nil seconds
+---@field rate number|nil bytes a second for each client; what would wait over 1 s is dropped
+---@field split integer|"random"|nil of streams: bytes of a piece, at most; 1 brings every byte alone, "random" cuts anywhere
+---@field window integer|nil of streams: bytes under way or unread at most (64 KiB): who does not read makes the other wait
+---@field cut number|nil of streams: share of pieces, 0 to 1, that meet a reset of their connection
+---@field up umpire.sim.Weather|nil to the server
+---@field down umpire.sim.Weather|nil to the clients
+
+--[[md
+### A player
+]]
+
+---What world:connect may be told.
+---@class umpire.sim.ClientOptions
+---@field name string|nil for messages
+---@field address string|nil "10.0.0.7:50007"
+---@field wait boolean|nil false: let no time pass
+---@field version string|nil neteria
+---@field cuuid string|nil neteria
+---@field priority "normal"|"high"|nil neteria: of its events
+---@field attempts integer|nil neteria: transmissions before it gives up
+---@field user string|nil laneya: its name; pymmorpg: the account, made if there is none; without it, it stays outside
+---@field password string|nil pymmorpg
+---@field actions table|nil laneya: umpire.client.laneya's ACTIONS, to be as strict as the real game's client
+---@field timeout number|nil laneya: seconds until a request is given up (default 2)
+---@field channel string|nil joint: enters it
+---@field mode string|nil joint: of the channel
+---@field max_chunk integer|nil joint: of the channel
+---@field declared umpire.Channel|nil joint: the rulebook's table of the channel
+---@field web boolean|nil joint: over WebSocket
+---@field origin string|nil joint: of the page that it says it is on
+
+---A Neteria player.
+---@class umpire.sim.Client
+---@field registered boolean it is in
+---@field refused string|nil why it is not
+---@field notifies table[] in order of arrival, each once: `name`, `data`, `time`, `id`
+---@field verdicts umpire.sim.Verdict[] the same for verdicts
+---@field on_notify fun(notify: table)|nil called with each
+---@field on_verdict fun(verdict: umpire.sim.Verdict)|nil called with each
+local client = {}
+
+---The answer to an event.
+---@class umpire.sim.Verdict
+---@field legal boolean|nil nil when no answer came: then lost is true
+---@field lost boolean
+---@field done boolean false as long as it is awaited
+---@field reason string|nil
+---@field time number virtual seconds
+---@field took number seconds from sending to the answer
+---@field tries integer|nil transmissions
+---@field id string|nil
+
+---Sends an event and lets time pass until it is judged or the client gives up.
+---
+---    local verdict = ann:event("move", { 1, 0 })
+---    assert.is_true(verdict.legal, verdict.reason)
+---@param name umpire.Data a string is the name; anything else the whole data
+---@param data umpire.Data
+---@param options { priority: "normal"|"high" }|nil
+---@return umpire.sim.Verdict verdict
+function client:event(name, data, options) end
+
+---Sends an event and returns at once; the handle becomes the verdict as time passes.
+---
+---    local first, second = ann:send("move", { 1, 0 }), ann:send("move", { 0, 1 })
+---    world:settle()
+---    assert.is_true(first.done and second.done)
+---@param name umpire.Data
+---@param data umpire.Data
+---@param options { priority: "normal"|"high" }|nil
+---@return umpire.sim.Verdict handle
+function client:send(name, data, options) end
+
+---Waits for the verdict of what send returned.
+---
+---    assert.is_true(ann:await(ann:send "hello").legal)
+---@param handle umpire.sim.Verdict
+---@return umpire.sim.Verdict verdict
+function client:await(handle) end
+
+---Logs in (AUTH, sent once as the real client does) and waits for the verdict.
+---
+---    assert.is_false(ann:login("ann", "swordfish").legal)
+---@param user string
+---@param password string
+---@return umpire.sim.Verdict verdict
+function client:login(user, password) end
+
+---The data of the notifies with this name, in order of arrival (true for those without); without a name all notifies.
+---
+---    ann:event("hello", 5)
+---    world:settle()
+---    assert.same({ 5 }, ann:received "hello")
+---@param name string|nil
+---@return table data
+function client:received(name) end
+
+---The latest data of that name; nil: none came.
+---
+---    ann:event("hello", 5)
+---    world:settle()
+---    assert.equal(5, ann:last "hello")
+---@param name string
+---@return umpire.Data data
+function client:last(name) end
+
+---Forgets the notifies and verdicts that came so far.
+---
+---    ann:event("hello", 5)
+---    world:settle()
+---    assert.same({}, ann:forget():received "hello")
+---@return umpire.sim.Client client
+function client:forget() end
+
+---Events that were applied at once (high priority) and are illegal: id to event_data, as the real client keeps them.
+---
+---    assert.same({}, ann:rollbacks())
+---@return table<string, umpire.Data> events
+function client:rollbacks() end
+
+---Events of high priority that were confirmed.
+---
+---    ann:event("hello", nil, { priority = "high" })
+---    assert.is_truthy(next(ann:confirmations()))
+---@return table<string, umpire.Data> events
+function client:confirmations() end
+
+---Registers again.
+---
+---    ann:register()
+---    assert.is_true(ann.registered)
+---@param wait boolean|nil false: let no time pass
+---@return umpire.sim.Client client
+function client:register(wait) end
+
+---Unplugged for good. Neteria has no goodbye; the server has to find out.
+---
+---    ann:disconnect()
+function client:disconnect() end
+
+---Unplugged for a while (true), and plugged in again (false): what is sent meanwhile is lost.
+---
+---    ann:silence()
+---    ann:silence(false)
+---@param on boolean|nil
+---@return umpire.sim.Client client
+function client:silence(on) end
+
+---From now on it sends from another address, as after a NAT forgot it.
+---
+---    ann:move_to "10.0.0.7:50007"
+---@param address string
+---@return umpire.sim.Client client
+function client:move_to(address) end
+
+---Any bytes, from its address.
+---
+---    ann:send_raw "nonsense"
+---@param bytes string
+---@return umpire.sim.Client client
+function client:send_raw(bytes) end
+
+--[[md
+### A player on a stream
+
+Players of laneya, joint and PYMMORPG have `received`, `last`, `forget`, `on_notify` as above, and these.
+]]
+
+---@class umpire.sim.Stream
+---@field open boolean it is connected
+---@field over "end"|"reset"|"refused"|"left"|"cut"|"vanished"|nil why it is not any more; "end": the server closed it
+local stream = {}
+
+---Whether connect has done its work.
+---
+---    assert.is_true(ann:ready())
+---@return boolean ready
+function stream:ready() end
+
+---Any bytes.
+---
+---    ann:send_raw "nonsense"
+---@param bytes string
+---@return boolean sent false: the connection is closed on this side
+function stream:send_raw(bytes) end
+
+---Lets time pass until condition() is true or the connection is over.
+---
+---    ann:wait_for(function() return ann:last "hello" end, 1)
+---@param condition fun(): any
+---@param seconds number|nil at most, default 60
+---@return boolean came
+function stream:wait_for(condition, seconds) end
+
+---Waits for the answer to what send returned, where the protocol has answers.
+---
+---    assert.is_true(ann:await(ann:send "look").legal)
+---@param handle umpire.sim.Verdict
+---@return umpire.sim.Verdict answer
+function stream:await(handle) end
+
+---The data of the notifies with this name; without a name all notifies.
+---
+---    assert.same({}, ann:received "nothing")
+---@param name string|nil
+---@return table data
+function stream:received(name) end
+
+---The latest data of that name.
+---
+---    assert.is_nil(ann:last "nothing")
+---@param name string
+---@return umpire.Data data
+function stream:last(name) end
+
+---Forgets the notifies that came so far.
+---
+---    ann:forget()
+function stream:forget() end
+
+---Closes the connection in order: what was sent before still arrives.
+---
+---    ann:disconnect()
+function stream:disconnect() end
+
+---Says that it sends no more, but goes on reading (a half-close).
+---
+---    ann:shut()
+function stream:shut() end
+
+---Resets the connection: what is under way is lost.
+---
+---    ann:cut()
+function stream:cut() end
+
+---Unplugged for good: a half-open connection, of whose end nobody is told. The server has to find out.
+---
+---    ann:vanish()
+function stream:vanish() end
+
+---A half-open line for a while (true): what is sent either way meanwhile arrives afterwards (false).
+---
+---    ann:silence()
+---    ann:silence(false)
+---@param on boolean|nil
+function stream:silence(on) end
+
+---Stops reading what the server sends (true), so that its window fills; reads again (false).
+---
+---    ann:hold()
+---    ann:hold(false)
+---@param on boolean|nil
+function stream:hold(on) end
+
+--[[md
+### A laneya player
+]]
+
+---Its answers have `status` (`"success"`, `"invalid"`, `"illegal"`, `"internal"`), `data` and `key` besides a verdict's fields.
+---@class umpire.sim.Laneya: umpire.sim.Stream
+---@field notifies table[]
+local laneya = {}
+
+---Sends a request and lets time pass until it is answered or given up.
+---
+---    assert.equal("success", ann:event("move", { direction = "east" }).status)
+---@param action string
+---@param data table|nil arguments by name
+---@param key any another one than the next number
+---@return umpire.sim.Verdict answer
+function laneya:event(action, data, key) end
+
+---Sends a request and returns at once.
+---
+---    ann:send("move", { direction = "east" })
+---@param action string
+---@param data table|nil
+---@param key any
+---@return umpire.sim.Verdict handle
+function laneya:send(action, data, key) end
+
+---Several actions in one request; waits for the answer.
+---
+---    ann:batch { { "move", { direction = "east" } }, { "look" } }
+---@param actions table[]
+---@return umpire.sim.Verdict answer
+function laneya:batch(actions) end
+
+---Anything, as a netstring.
+---
+---    ann:send_payload "nonsense"
+---@param payload string
+function laneya:send_payload(payload) end
+
+--[[md
+### A joint player
+]]
+
+---received(name) gives the bytes under `"chunk"` or `"data"`, and lists of arguments under a procedure's name.
+---@class umpire.sim.Joint: umpire.sim.Stream
+---@field channel table the one that it entered first: `channel.number`, `channel.error`
+local joint = {}
+
+---Bytes to the owner of its channel.
+---
+---    ann:send "hello"
+---@param bytes string
+function joint:send(bytes) end
+
+---Calls a procedure that the owner of its channel offers.
+---
+---    local declared = { mode = "rpc", remotes = { [0] = { { "step", "Int32", "Int32" } } } }
+---    local bob = world:connect("joint", { channel = "arena", declared = declared })
+---    bob:call("step", { 1, 0 })
+---@param name string
+---@param arguments table|nil
+function joint:call(name, arguments) end
+
+---Enters another channel, and waits for the answer: see its `number` and `error`.
+---
+---    assert.is_nil(ann:enter("arena", { mode = "rpc" }).error)
+---@param id string
+---@param options table|nil umpire.client.joint has the `on_...` options, and its methods
+---@return table channel
+function joint:enter(id, options) end
+
+---Creates a channel, as its owner.
+---
+---    assert.is_nil(ann:create("mine").error)
+---@param id string
+---@param options table|nil
+---@return table channel
+function joint:create(id, options) end
+
+--[[md
+### A PYMMORPG player
+]]
+
+---Flags are its notifies.
+---@class umpire.sim.Pymmorpg: umpire.sim.Stream
+---@field user string|nil what it is logged in as
+local pymmorpg = {}
+
+---Sends a request and lets time pass until it is answered: `value` (nil for None), `legal` (false when it is False), `flags`,
+---`took`, `lost`.
+---
+---    assert.is_true(ann:event("move", { 1, 0, 0 }).legal)
+---@param command string
+---@param ... any
+---@return umpire.sim.Verdict reply
+function pymmorpg:event(command, ...) end
+
+---The same, the value alone.
+---
+---    assert.is_true(ann:ask("move", { 1, 0, 0 }))
+---@param command string
+---@param ... any
+---@return any value
+function pymmorpg:ask(command, ...) end
+
+---Sends a request and returns at once.
+---
+---    ann:send "update"
+---@param command string
+---@param ... any
+---@return umpire.sim.Verdict handle
+function pymmorpg:send(command, ...) end
+
+---Logs in.
+---
+---    ann:login("ann", "wrong")
+---@param user string
+---@param password string
+---@return umpire.sim.Verdict reply
+function pymmorpg:login(user, password) end
+
+---Anything, with its size in front.
+---
+---    ann:send_pickle "nonsense"
+---@param bytes string
+function pymmorpg:send_pickle(bytes) end
+
+return sim
