@@ -53,9 +53,10 @@ static int run(const struct command *self, int argc, char **argv) {
   struct ump_places places;
   if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
     return ump_flags_help(self, stdout), EXIT_OK;
+  ump_places_find(&places);
+  if (argc == 1 && strcmp(argv[0], "--paths") == 0) return printf("%s\n%s\n", places.library, places.modules), EXIT_OK;
   if (!find_program("lua5.4", lua, sizeof lua)) return missing("lua5.4", "lua5.4");
   if (!find_program("busted", busted, sizeof busted)) return missing("busted", "lua-busted");
-  ump_places_find(&places);
   snprintf(path, sizeof path, "%s/?.lua;%s/?/init.lua", places.library, places.library);
   prepend("LUA_PATH_5_4", "LUA_PATH", path);
   snprintf(path, sizeof path, "%s/?.so", places.modules);
@@ -80,7 +81,8 @@ static void more_help(FILE *out) {
   fprintf(
       out,
       "The arguments are busted's (busted --help lists them): files, folders, --filter PATTERN, --output FORMAT ...\n"
-      "In specs, require \"umpire.sim\" gives the simulator.\n");
+      "In specs, require \"umpire.sim\" gives the simulator.\n\n"
+      "umpire test --paths runs nothing, and prints two folders: of the Lua library, and of the simulator's module.\n");
 }
 
 const struct command ump_cmd_test = {
