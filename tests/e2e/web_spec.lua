@@ -3,74 +3,10 @@ package.path = "tests/e2e/?.lua;" .. package.path
 local host = require "host"
 local cjson = require "cjson"
 local socket = require "socket"
+local web = require "web"
 
-local BOOK = [[
-local host = require "umpire"
-local book = { api = 1 }
-function book.legal() return true end
-return book
-]]
-
-local PAGE = "<!doctype html><title>hello</title>"
-
--- A folder with a rulebook x.lua and its pages, and things beside them that must not be seen.
-local function place()
-  local folder = host.folder()
-  os.execute(("mkdir -p %s/x/web/play %s/x/web/.git %s/x/web/folder"):format(folder, folder, folder))
-  host.write(folder .. "/x.lua", BOOK)
-  host.write(folder .. "/x/secret.txt", "SECRET")
-  host.write(folder .. "/x/web/index.html", PAGE)
-  host.write(folder .. "/x/web/app.js", "export const a = 1")
-  host.write(folder .. "/x/web/a b.css", "b {}")
-  host.write(folder .. "/x/web/blob.bin", ("x"):rep(1024 * 1024))
-  host.write(folder .. "/x/web/play/index.html", "play")
-  host.write(folder .. "/x/web/.git/config", "SECRET")
-  host.write(folder .. "/x/web/.env", "SECRET")
-  local web = folder .. "/x/web"
-  os.execute(("ln -s ../secret.txt %s/link.txt; ln -s .. %s/up; mkfifo %s/pipe"):format(web, web, web))
-  return folder
-end
-
-local function serve(options)
-  local folder = options and options.folder or place()
-  local listen = options and options.listen
-  local h = host.start { rulebook = folder .. "/x.lua", listen = listen, flags = { "--web", "127.0.0.1:0" } }
-  for _, line in ipairs(h.lines) do h.web = h.web or tonumber(line:match "^web http://127%.0%.0%.1:(%d+)/$") end
-  assert.truthy(h.web)
-  return h, folder
-end
-
-local function connect(h)
-  local tcp = assert(socket.tcp())
-  tcp:settimeout(10)
-  assert(tcp:connect("127.0.0.1", h.web))
-  return tcp
-end
-
--- Reads one answer: { status, headers by lower case name, body }; nil: the connection ended without one.
-local function read(tcp, head)
-  local line = tcp:receive "*l"
-  if not line then return nil end
-  local answer = { status = tonumber(line:match "^HTTP/1%.1 (%d%d%d) "), headers = {} }
-  for header in function() return tcp:receive "*l" end do
-    if header == "" then break end
-    local name, value = header:match "^([^:]+): (.*)$"
-    answer.headers[name:lower()] = value
-  end
-  local n = tonumber(answer.headers["content-length"] or 0)
-  answer.body = (head or answer.status == 304 or n == 0) and "" or tcp:receive(n)
-  return answer
-end
-
-local function ask(h, method, path, headers, body)
-  local tcp = connect(h)
-  tcp:send(("%s %s HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\n\r\n%s"):format(method, path, headers or "", body or ""))
-  local answer = read(tcp, method == "HEAD")
-  tcp:close()
-  return answer
-end
-
-local function get(h, path, headers) return ask(h, "GET", path, headers) end
+local BOOK, PAGE = web.BOOK, web.PAGE
+local place, serve, connect, read, ask, get = web.place, web.serve, web.connect, web.read, web.ask, web.get
 
 describe("umpire run --web", function()
   after_each(host.cleanup)
@@ -109,8 +45,8 @@ describe("umpire run --web", function()
     head.headers.date, page.headers.date = nil, nil
     assert.same(page.headers, head.headers)
     for _, method in ipairs { "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "GETGET" } do
-      local answer = ask(h, method, method == "CONNECT" and "/x:80" or "/", "Content-Length: 5\r\n", "hello")
-      assert.equal(405, answer.status, method)
+      local answer = ask(h, method, method == "CONNECT" and "x:80" or "/", "Content-Length: 5\r\n", "hello")
+      assert.equal(method:find "[Gg][Ee][Tt]" and 501 or 405, answer.status, method) -- 501: no method that HTTP has
       assert.equal("GET, HEAD", answer.headers.allow)
     end
     assert.equal(0, h:stop())
@@ -181,14 +117,7 @@ describe("umpire run --web", function()
     local h = serve()
     assert.equal(431, get(h, "/", "X: " .. ("a"):rep(40000) .. "\r\n").status)
     assert.equal(431, get(h, "/", ("X: a\r\n"):rep(8000)).status)
-    local long = get(h, "/" .. ("a"):rep(40000))
-    assert.truthy(long.status == 414 or long.status == 431)
-    -- libmicrohttpd 0.9.75 of Debian 12 dereferences NULL, about once in forty times, when a peer hangs up on its error page
-    local debian = io.open "/etc/debian_version"
-    if debian and debian:read "a":find "^12" then
-      h:stop()
-      return pending "libmicrohttpd of Debian 12 may crash here (README.md, What works now)"
-    end
+    assert.equal(414, get(h, "/" .. ("a"):rep(40000)).status)
     for _, bytes in ipairs { "\0\1\2\3\r\n\r\n", "hello\r\n\r\n", "GET\r\n\r\n", ("A"):rep(100000),
       "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n" } do
       local tcp = connect(h)
@@ -205,8 +134,8 @@ describe("umpire run --web", function()
     tcp:send(("GET / HTTP/1.1\r\nHost: x\r\n\r\n"):rep(3))
     for _ = 1, 3 do assert.equal(PAGE, read(tcp).body) end
     tcp:send "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nmore"
-    local answer = read(tcp)
-    assert.falsy(answer and answer.status == 200)
+    assert.equal(413, read(tcp).status)
+    assert.equal("closed", select(2, tcp:receive(1)))
     tcp:close()
     assert.equal(0, h:stop())
   end)
@@ -271,9 +200,9 @@ describe("umpire run --web", function()
   it("says what to do when there is no folder, and what is wrong with its address", function()
     local folder = host.folder()
     host.write(folder .. "/y.lua", BOOK)
-    local function run(web, env)
+    local function run(pages, env)
       local args = { "run", folder .. "/y.lua", "--control", "none", "--listen", "neteria://127.0.0.1:0" }
-      if web then args[#args + 1], args[#args + 2] = "--web", web end
+      if pages then args[#args + 1], args[#args + 2] = "--web", pages end
       local code, _, err = host.run(args, env)
       return code, err
     end
