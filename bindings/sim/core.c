@@ -192,6 +192,13 @@ static int world_move(lua_State *L) { /* peer, a, b, c, d, port */
   return addr_result(L, ump_sim_net_move(&w->net, peer, &a));
 }
 
+static int world_alive(lua_State *L) { /* peer -> is it there */
+  struct ump_sim_world *w = check(L);
+  lua_Integer i = luaL_checkinteger(L, 2);
+  lua_pushboolean(L, i >= 0 && i < UINT32_MAX && ump_sim_net_alive(&w->net, (uint32_t)i));
+  return 1;
+}
+
 static int world_drop(lua_State *L) { /* peer */
   struct ump_sim_world *w = check(L);
   ump_sim_net_drop(&w->net, check_peer(L, w, 2));
@@ -402,10 +409,23 @@ static int world_counters(lua_State *L) {
   return 1;
 }
 
+/* What protocols over datagrams hold besides their sessions: above all, what they repeat until it is confirmed. */
+static uint64_t unconfirmed(const struct ump_engine *e) {
+  uint64_t sum = 0;
+  for (uint32_t l = 0; l < ump_engine_n_listeners(e); l++) {
+    if (ump_engine_listener(e, l)->transport == UMP_STREAM) continue;
+    uint64_t load = ump_engine_listener_load(e, l), clients = 0;
+    for (const struct ump_client *c = NULL; (c = ump_engine_next_client(e, c));) clients += c->listener == l;
+    sum += load > clients ? load - clients : 0;
+  }
+  return sum;
+}
+
 static int world_info(lua_State *L) {
   struct ump_sim_world *w = check(L);
   lua_newtable(L);
   set_integer(L, "load", ump_engine_load(w->engine));
+  set_integer(L, "unconfirmed", unconfirmed(w->engine));
   set_integer(L, "under_way", w->net.under_way + ump_sim_stream_due(&w->net));
   set_integer(L, "bytes", w->used.bytes);
   set_integer(L, "peak", w->used.peak);
@@ -496,17 +516,40 @@ static int world_peek(lua_State *L) { /* "clients" | "schema" | "config" -> a ta
 }
 
 static const luaL_Reg methods[] = {
-    {"open", world_open},       {"reload", world_reload},     {"aim", world_aim},
-    {"drain", world_drain},     {"close", world_close},       {"listen", world_listen},
-    {"urls", world_urls},       {"peer", world_peer},         {"move", world_move},
-    {"drop", world_drop},       {"send", world_send},         {"wake", world_wake},
-    {"run", world_run},         {"now", world_now},           {"network", world_network},
-    {"clients", world_clients}, {"counters", world_counters}, {"info", world_info},
-    {"hash", world_hash},       {"log", world_log},           {"dial", world_dial},
-    {"write", world_write},     {"shut", world_shut},         {"reset", world_reset},
-    {"pause", world_pause},     {"silence", world_silence},   {"cut", world_cut},
-    {"weather", world_weather}, {"rehearse", world_rehearse}, {"rehearsed", world_rehearsed},
-    {"saved", world_saved},     {"peek", world_peek},         {NULL, NULL},
+    {"open", world_open},
+    {"reload", world_reload},
+    {"aim", world_aim},
+    {"drain", world_drain},
+    {"close", world_close},
+    {"listen", world_listen},
+    {"urls", world_urls},
+    {"peer", world_peer},
+    {"move", world_move},
+    {"drop", world_drop},
+    {"send", world_send},
+    {"wake", world_wake},
+    {"run", world_run},
+    {"now", world_now},
+    {"network", world_network},
+    {"clients", world_clients},
+    {"counters", world_counters},
+    {"info", world_info},
+    {"hash", world_hash},
+    {"log", world_log},
+    {"dial", world_dial},
+    {"write", world_write},
+    {"shut", world_shut},
+    {"reset", world_reset},
+    {"pause", world_pause},
+    {"silence", world_silence},
+    {"cut", world_cut},
+    {"alive", world_alive},
+    {"weather", world_weather},
+    {"rehearse", world_rehearse},
+    {"rehearsed", world_rehearsed},
+    {"saved", world_saved},
+    {"peek", world_peek},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"new", core_new}, {"open_objects", core_open_objects}, {NULL, NULL}};

@@ -23,7 +23,8 @@ struct ump_sim_peer {
   bool gone;
   struct ump_addr addr;
   struct ump__sim_lane lane[2];
-  struct ump_sim_link own[2]; /* its own link's weather, where has_own */
+  struct ump_rng_seeded rng[2]; /* its link's chance, by way: what others send and suffer changes nothing about it */
+  struct ump_sim_link own[2];   /* its own link's weather, where has_own */
   bool has_own[2], cut[2];
   struct ump__sim_stream *stream; /* NULL: it never dialled */
 };

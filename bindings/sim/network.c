@@ -26,8 +26,7 @@ struct datagram {
 };
 
 void ump_sim_net_init(struct ump_sim_net *n, const struct ump_mem *mem, uint64_t seed) {
-  *n = (struct ump_sim_net){.mem = mem};
-  ump_rng_seed(&n->rng, seed);
+  *n = (struct ump_sim_net){.mem = mem, .seed = seed};
   ump_heap_init(&n->heap, mem);
   ump_list_init(&n->stirred), ump_list_init(&n->writable);
 }
@@ -105,6 +104,10 @@ int ump_sim_net_peer(struct ump_sim_net *n, const struct ump_addr *addr, uint32_
   if (n->n_peers == n->cap_peers && grow(n) != 0) return UMP_ENOMEM;
   struct ump_sim_peer *p = ump_zalloc(n->mem, sizeof *p);
   if (!p) return UMP_ENOMEM;
+  for (unsigned way = 0; way < 2; way++) {
+    uint64_t words[2] = {n->seed, n->n_peers * 2 + way};
+    ump_rng_seed(&p->rng[way], ump_hash64(&(struct ump_hash_key){{0}}, ump_bytes(words, sizeof words)));
+  }
   p->alarm.kind = UMP__ALARM, p->addr = *addr, p->number = *peer = (uint32_t)n->n_peers;
   n->peers[n->n_peers++] = p;
   return 0;
@@ -168,8 +171,8 @@ struct fate {
   double delay[2], lateness;
 };
 
-static struct fate draw(struct ump_sim_net *n, const struct ump_sim_link *link) {
-  struct ump_rng rng = ump_rng_of(&n->rng);
+static struct fate draw(struct ump_sim_peer *p, enum ump_sim_way way, const struct ump_sim_link *link) {
+  struct ump_rng rng = ump_rng_of(&p->rng[way]);
   struct fate f;
   f.lost = ump_rng_unit(&rng) < link->loss;
   f.doubled = ump_rng_unit(&rng) < link->duplicate;
@@ -210,7 +213,7 @@ static ump_time through(struct ump__sim_lane *lane, const struct ump_sim_link *l
 static int transmit(struct ump_sim_net *n, struct datagram *head, struct ump__sim_lane *lane, struct ump_bytes data,
                     ump_time now) {
   const struct ump_sim_link *link = ump__sim_link(n, head->peer, head->way);
-  struct fate f = draw(n, link);
+  struct fate f = draw(n->peers[head->peer], head->way, link);
   f.lost |= n->peers[head->peer]->cut[head->way]; /* the dice were thrown: healing leaves the fates of others alone */
   ump_time out = through(lane, link, data.n, now);
   n->counts[UMP_SIM_SENT]++, n->counts[UMP_SIM_BYTES] += data.n;

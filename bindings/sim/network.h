@@ -43,7 +43,7 @@ struct ump__sim_due;
 
 struct ump_sim_net {
   const struct ump_mem *mem;
-  struct ump_rng_seeded rng;
+  uint64_t seed; /* of every link's chance */
   struct ump_heap heap;
   struct ump_sim_link link[2];
   struct ump_sim_peer **peers;

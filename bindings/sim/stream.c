@@ -216,8 +216,8 @@ struct fate {
   double loss, cut, delay, split, small;
 };
 
-static struct fate draw(struct ump_sim_net *n) {
-  struct ump_rng rng = ump_rng_of(&n->rng);
+static struct fate draw(struct ump_sim_net *n, uint32_t peer, enum ump_sim_way way) {
+  struct ump_rng rng = ump_rng_of(&n->peers[peer]->rng[way]);
   struct fate f;
   f.loss = ump_rng_unit(&rng), f.cut = ump_rng_unit(&rng), f.delay = ump_rng_unit(&rng);
   f.split = ump_rng_unit(&rng), f.small = ump_rng_unit(&rng);
@@ -267,7 +267,7 @@ static bool launch(struct ump_sim_net *n, struct ump__sim_stream *s, enum ump_si
 static void pump_data(struct ump_sim_net *n, struct ump__sim_stream *s, struct pipe *p, ump_time now) {
   for (size_t waiting; (waiting = held_in(&p->out)) > 0;) {
     size_t room = room_of(n, p);
-    struct fate f = draw(n);
+    struct fate f = draw(n, s->peer, p->way);
     if (room == 0) return;
     if (f.cut < ump__sim_link(n, s->peer, p->way)->cut) {
       ump_sim_stream_reset(n, s->peer, UMP_SIM_UP), ump_sim_stream_reset(n, s->peer, UMP_SIM_DOWN);
@@ -284,7 +284,7 @@ static void pump_data(struct ump_sim_net *n, struct ump__sim_stream *s, struct p
 static void pump_pipe(struct ump_sim_net *n, struct ump__sim_stream *s, struct pipe *p, ump_time now) {
   pump_data(n, s, p, now);
   if (p->fin == PLANNED && held_in(&p->out) == 0) {
-    struct fate f = draw(n);
+    struct fate f = draw(n, s->peer, p->way);
     if (launch(n, s, p->way, p->reset ? RST : FIN, ump_bytes(NULL, 0), &f, now)) p->fin = SENT;
   }
 }
@@ -292,7 +292,7 @@ static void pump_pipe(struct ump_sim_net *n, struct ump__sim_stream *s, struct p
 static void pump(struct ump_sim_net *n, struct ump__sim_stream *s, ump_time now) {
   bool up = !s->silent[UMP_SIM_UP], down = !s->silent[UMP_SIM_DOWN];
   if (up && s->state == DIALLED) {
-    struct fate f = draw(n);
+    struct fate f = draw(n, s->peer, UMP_SIM_UP);
     if (launch(n, s, UMP_SIM_UP, SYN, ump_bytes(NULL, 0), &f, now)) s->state = SYN_SENT;
   }
   if (up && s->state == ESTABLISHED) pump_pipe(n, s, &s->pipe[UMP_SIM_UP], now);
@@ -436,6 +436,6 @@ bool ump__sim_stream_due(struct ump_sim_net *n, struct ump__sim_due *due, struct
 }
 
 void ump_sim_stream_accept(struct ump_sim_net *n, uint32_t peer, ump_time now) {
-  struct fate f = draw(n);
+  struct fate f = draw(n, peer, UMP_SIM_DOWN);
   launch(n, stream_of(n, peer), UMP_SIM_DOWN, ACCEPTED, ump_bytes(NULL, 0), &f, now);
 }

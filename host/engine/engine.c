@@ -301,6 +301,10 @@ struct ump_counters ump_engine_listener_counters(const struct ump_engine *e, uin
   return e->listeners[listener].ops->counters(e->listeners[listener].self);
 }
 
+size_t ump_engine_listener_load(const struct ump_engine *e, uint32_t listener) {
+  return e->listeners[listener].ops->load(e->listeners[listener].self);
+}
+
 size_t ump_engine_load(const struct ump_engine *e) {
   size_t n = e->timers.n + e->effects.n;
   for (uint32_t i = 0; i < e->n_slots; i++) n += e->slots[i].client != NULL;

@@ -131,5 +131,6 @@ struct ump_counters ump_engine_listener_counters(const struct ump_engine *e, uin
 bool ump_engine_consistent(const struct ump_engine *e);
 /* Everything that is queued, remembered or waiting, clients included; 0 when the world is empty (verdicts excepted). */
 size_t ump_engine_load(const struct ump_engine *e);
+size_t ump_engine_listener_load(const struct ump_engine *e, uint32_t listener); /* its protocol's share */
 
 #endif

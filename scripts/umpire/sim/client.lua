@@ -42,14 +42,29 @@ function Client.new(world, peer, listener, options)
     pending = {},       -- id -> the handle that send() returned
     connected = true,   -- false after disconnect
   }, Client)
+  self.given = options
+  self:begin()
+  return self
+end
+
+function Client:begin()
+  local given, world, before = self.given, self.world, self.wire
   self.wire = neteria.new {
     send = function(bytes) self:_send(bytes) end,
-    wall = function() return world.epoch + core:now() / NS end,
-    cuuid = options.cuuid, version = options.version, send_version = options.version ~= nil,
-    attempts = options.attempts, clock_seq = peer & 0x3fff, node = ("02fc%08x"):format(peer + 1),
+    wall = function() return world.epoch + world.core:now() / NS end,
+    cuuid = before and before.cuuid or given.cuuid, version = given.version, send_version = given.version ~= nil,
+    attempts = given.attempts, clock_seq = self.peer & 0x3fff, node = ("02fc%08x"):format(self.peer + 1),
   }
   listen_to(self, self.wire)
-  return self
+end
+
+-- For reconnect: a program that was started again. It knows who it is, and nothing else.
+function Client:begin_again()
+  for _, handle in pairs(self.pending) do
+    handle.done, handle.lost, handle.reason, handle.time = true, true, "reconnected", self.world:now()
+  end
+  self.pending, self.registered, self.refused, self.connected = {}, false, nil, true
+  self:begin()
 end
 
 -- ---- between the wire and the world ----
@@ -88,6 +103,9 @@ function Client:_verdict(verdict)
   if self.on_verdict then self.on_verdict(handle) end
 end
 
+--- Whether connect has done its work, one way or the other.
+function Client:settled_in() return not self.connected or not self.wire.registering end
+
 function Client:idle() return not self.connected or self.wire:idle() end
 
 -- ---- what a test asks of it ----
@@ -97,7 +115,7 @@ function Client:register(wait)
   self.wire:register(self.core:now() / NS)
   self:_alarm()
   if wait == false then return self end
-  self.world:_run(self.core:now() + 60 * NS, function() return not self.wire.registering end)
+  self.world:_run(self.core:now() + 60 * NS, function() return self:settled_in() end)
   return self
 end
 
@@ -165,6 +183,9 @@ function Client:disconnect()
   self.core:drop(self.peer)
 end
 
+--- The same: it goes without a word.
+function Client:vanish() self:disconnect() end
+
 --- Unplugged for a while (true) and plugged in again (false): what is sent either way meanwhile is lost.
 function Client:silence(on)
   self.silenced, self.deaf = on ~= false, on ~= false
@@ -175,6 +196,7 @@ end
 function Client:move_to(address)
   local a, b, c, d, port = self.world:_address(address)
   self.core:move(self.peer, a, b, c, d, port)
+  self.place = { a, b, c, d, port }
   return self
 end
 

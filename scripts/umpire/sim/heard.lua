@@ -1,5 +1,9 @@
 --- What a simulated player has been told: the part that players of all protocols share. A player has `notifies`, a list of
--- { name, data, time, ... } in order of arrival, and gets these methods by Heard.give(Class).
+-- { name, data, time, ... } in order of arrival, and gets these methods by give(Class), and with them those of
+-- umpire.sim.expect and umpire.sim.link.
+local expect = require "umpire.sim.expect"
+local link = require "umpire.sim.link"
+
 local Heard = {}
 
 --- The data of the notifies with this name, in order of arrival. Without a name: all notifies.
@@ -34,7 +38,9 @@ end
 local M = {}
 
 function M.give(class)
-  for name, method in pairs(Heard) do class[name] = method end
+  for _, methods in ipairs { Heard, expect.methods, link.methods } do
+    for name, method in pairs(methods) do class[name] = method end
+  end
 end
 
 return M

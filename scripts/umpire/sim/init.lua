@@ -9,6 +9,7 @@
 --   world:close()
 --
 -- scripts/umpire/README.md has the reference.
+local match = require "umpire.sim.match"
 local World = require "umpire.sim.world"
 local seeds = require "umpire.sim.seeds"
 
@@ -22,6 +23,9 @@ if not ok then
 end
 
 local sim = { version = core.version }
+
+-- Patterns for what a test expects of data: see umpire.sim.match.
+for _, name in ipairs { "any", "nothing", "near", "like", "a", "exactly" } do sim[name] = match[name] end
 
 --- How many worlds are open. A suite ends by showing that it is 0.
 function sim.open_objects() return core.open_objects() end

@@ -2,6 +2,7 @@
 -- streams (send_raw, disconnect, cut, vanish, silence, hold, received, last, ...) is in umpire.sim.stream. Flags are its
 -- notifies.
 local pymmorpg = require "umpire.client.pymmorpg"
+local expect = require "umpire.sim.expect"
 local stream = require "umpire.sim.stream"
 
 -- user, password: log in when the connection is open; the account is made if there is none of that name (default: stay
@@ -60,6 +61,12 @@ function Player:event(command, ...) return self:await(self:send(command, ...)) e
 
 --- The same, for those who want the value alone.
 function Player:ask(command, ...) return self:event(command, ...).value end
+
+--- As event, and fails unless the reply's value is False. (A reply says no reason.)
+function Player:expects_illegal(command, ...)
+  local reply = expect.illegal(self, nil, command, ...)
+  return reply
+end
 
 function Player:login(user, password) return self:event("login", user, password) end
 

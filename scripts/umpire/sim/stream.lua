@@ -54,6 +54,7 @@ function M.class(name, options)
       over = nil,         -- why it is not any more: "end" (the server closed it), "reset", "refused", "left", "cut", "vanished"
       notifies = {},      -- { name, data, time }, in order of arrival
     }, class)
+    self.given = given
     self:begin(given)
     return self
   end
@@ -101,7 +102,16 @@ end
 
 function Player:idle() return self.over ~= nil or self.wire:idle() end
 
---- Whether connect has done its work.
+-- For reconnect.
+function Player:begin_again()
+  self.open, self.over = false, nil
+  self:begin(self.given)
+end
+
+--- Whether connect has done its work, one way or the other.
+function Player:settled_in() return self.over ~= nil or self:ready() end
+
+--- Whether it is in.
 function Player:ready() return self.open end
 
 --- Dials. Time passes until it is ready or over, unless wait is false.
@@ -109,7 +119,7 @@ function Player:register(wait)
   self.core:dial(self.peer, self.listener)
   self:_alarm()
   if wait == false then return self end
-  self.world:_run(self.core:now() + 60 * NS, function() return self.over ~= nil or self:ready() end)
+  self.world:_run(self.core:now() + 60 * NS, function() return self:settled_in() end)
   return self
 end
 

@@ -1,10 +1,13 @@
 --- A simulated world: time, weather, clients and what the server says about itself.
 
+local expect = require "umpire.sim.expect"
+
 local World = {}
 local methods = {}
 World.methods = methods
 
 local NS = 1000000000
+local REPEATED = 10 -- seconds: longer than any protocol repeats what is not confirmed (neteria: 5 times in 8 s)
 local function ns(seconds) return math.floor(seconds * NS + 0.5) end
 
 -- world.log brings the lines that came since it was looked at last.
@@ -52,6 +55,10 @@ function World.new(core_module, seed, path, library, options)
     by_peer = {},     -- peer number -> client
     lines = {},       -- the log so far
     n_clients = 0,
+    n_peers = 0,
+    weather = {},     -- of the world
+    own_weather = {}, -- client -> its link's
+    cuts = {},        -- client -> { true, true }: to the server, to the client
   }, World)
   local ok, err = pcall(function()
     local good, report = core:open(path, library, {
@@ -102,15 +109,44 @@ function methods:wait_for(condition, seconds)
   return self:_run(self.core:now() + ns(seconds or 60), condition)
 end
 
---- Lets time pass until nothing is under way and no client waits for an answer (at most so many seconds, default 60).
+-- What is not settled, in words; nil: all is.
+local function busy_with(self, confirmed)
+  local info, out = self.core:info(), {}
+  if info.under_way > 0 then out[1] = ("%d datagrams or pieces of streams are under way"):format(info.under_way) end
+  if info.unconfirmed > 0 and not confirmed then
+    out[#out + 1] = ("the server repeats %d notifies or answers until they are confirmed"):format(info.unconfirmed)
+  end
+  for peer = 0, self.n_peers - 1 do
+    local client = self.by_peer[peer]
+    if client and not client:idle() then out[#out + 1] = (client.name or "a client") .. " waits for an answer" end
+  end
+  return out[1] and out or nil
+end
+
+local function is_busy(self, confirmed)
+  local info = self.core:info()
+  if info.under_way > 0 or info.unconfirmed > 0 and not confirmed then return true end
+  for _, client in pairs(self.by_peer) do
+    if not client:idle() then return true end
+  end
+  return false
+end
+
+--- Lets time pass until nothing is under way, no client waits for an answer, and what the server had told before is confirmed
+-- or given up. Ticks, timers of the rulebook and keep-alives do not count. Raises after so many seconds (default 60), with what
+-- keeps it busy.
 function methods:settle(seconds)
-  local core, limit = self.core, self.core:now() + ns(seconds or 60)
+  local core, limit, repeated = self.core, self.core:now() + ns(seconds or 60), self.core:now() + ns(REPEATED)
   while true do
-    local busy, waiting = core:info().under_way > 0, false
-    for _, client in pairs(self.by_peer) do waiting = waiting or not client:idle() end
-    if not busy and not waiting then return true end
-    local peer, bytes, what = core:run(limit, busy) -- busy: what arrives at the server is no news to us, but ends the wait
-    if peer then handle(self, peer, bytes, what) elseif core:now() >= limit then return false end
+    local confirmed = core:now() >= repeated -- what is still repeated now was told later
+    if not is_busy(self, confirmed) then return true end
+    if core:now() >= limit then
+      expect.fail(("the world did not settle within %g s (at %.3f s, seed %d):\n  %s"):format(seconds or 60, self:now(),
+        self.seed, table.concat(busy_with(self, confirmed), "\n  ")), 2)
+    end
+    local until_when = confirmed and limit or math.min(limit, repeated)
+    local peer, bytes, what = core:run(until_when, core:info().under_way > 0) -- what arrives at the server ends it, too
+    if peer then handle(self, peer, bytes, what) end
   end
 end
 
@@ -133,21 +169,84 @@ local function check_link(t, where)
   end
 end
 
+local WAYS = { "up", "down" }
+
+local function check_weather(weather)
+  check_link(weather, "")
+  for _, name in ipairs(WAYS) do check_link(weather[name] or {}, name .. ".") end
+end
+
+local function copy_weather(weather)
+  local copy = {}
+  for name, value in pairs(weather) do copy[name] = type(value) == "table" and copy_weather(value) or value end
+  return copy
+end
+
+-- What the core takes for one way: the knobs of the first weather that names them, the way's own before the rest.
+local function knobs_of(way, ...)
+  local layers = { ... }
+  local function knob(key)
+    for _, weather in ipairs(layers) do
+      local own = weather[WAYS[way]]
+      if own and own[key] then return own[key] end
+      if weather[key] then return weather[key] end
+    end
+    return 0
+  end
+  local split = knob "split"
+  return knob "loss", knob "duplicate", knob "reorder", ns(knob "lag"), ns(knob "jitter"), knob "rate", knob "cut",
+    split == "random" and -1 or math.floor(split), math.floor(knob "window")
+end
+
+local function push_weather(self, client)
+  if not self.core:alive(client.peer) then return end
+  for way in ipairs(WAYS) do
+    local own = self.own_weather[client]
+    if own then self.core:weather(client.peer, way, knobs_of(way, own, self.weather))
+    else self.core:weather(client.peer, way) end
+  end
+end
+
 --- Sets the weather, both ways; what is not named is 0 (perfect). up = {...} and down = {...} name differences for one way:
 -- to the server, to the clients. See umpire.sim's page for the knobs.
 function methods:network(weather)
   weather = weather or {}
-  check_link(weather, "")
-  for way, name in ipairs { "up", "down" } do
-    local own = weather[name] or {}
-    check_link(own, name .. ".")
-    local function knob(key) return own[key] or weather[key] or 0 end
-    local split = knob "split"
-    self.core:network(way, knob "loss", knob "duplicate", knob "reorder", ns(knob "lag"), ns(knob "jitter"), knob "rate",
-      knob "cut", split == "random" and -1 or math.floor(split), math.floor(knob "window"))
-  end
+  check_weather(weather)
+  self.weather = copy_weather(weather)
+  for way in ipairs(WAYS) do self.core:network(way, knobs_of(way, self.weather)) end
+  for client in pairs(self.own_weather) do push_weather(self, client) end
   return self
 end
+
+-- For client:network: weather of its link, over the world's.
+function methods:_weather_of(client, weather)
+  if weather then check_weather(weather) end
+  self.own_weather[client] = weather and next(weather) ~= nil and copy_weather(weather) or nil
+  push_weather(self, client)
+end
+
+local function cut(self, what, client, way, on)
+  local found = false
+  if type(client) ~= "table" or not client.peer or client.world ~= self then
+    error(what .. ": a client of this world expected", 3)
+  end
+  self.cuts[client] = self.cuts[client] or {}
+  for i, name in ipairs(WAYS) do
+    if way == nil or way == name then
+      found, self.cuts[client][i] = true, on or nil
+      if self.core:alive(client.peer) then self.core:cut(client.peer, i, on) end
+    end
+  end
+  if not found then error(("%s: \"up\", \"down\" or nothing for both expected, got %s"):format(what, tostring(way)), 3) end
+  return self
+end
+
+--- Cuts the client's link: to the server ("up"), to the client ("down"), or both (nil). Datagrams are lost, also those under
+-- way; what streams carry waits.
+function methods:cut(client, way) return cut(self, "cut", client, way, true) end
+
+--- Mends it, both ways or one. What streams carried comes now.
+function methods:heal(client, way) return cut(self, "heal", client, way, false) end
 
 -- ---- clients ----
 
@@ -159,6 +258,14 @@ local function address_of(self, text)
   return tonumber(a), tonumber(b), tonumber(c), tonumber(d), tonumber(port)
 end
 function methods:_address(text) return address_of(self, text) end
+
+-- A peer of the network there.
+local function new_peer(self, place)
+  local peer = self.core:peer(table.unpack(place))
+  self.n_clients = self.n_clients + 1
+  self.n_peers = peer + 1
+  return peer
+end
 
 -- The player of a protocol: umpire.sim.client speaks neteria, umpire.sim.NAME the others.
 local function player_of(protocol)
@@ -176,12 +283,49 @@ function methods:connect(protocol, options)
   if not listener then
     error(("nobody listens for \"%s\" in this world; listening: %s"):format(protocol, self:_schemes()), 2)
   end
-  local peer = self.core:peer(address_of(self, options.address))
-  self.n_clients = self.n_clients + 1
+  local place = { address_of(self, options.address) }
+  local peer = new_peer(self, place)
   local client = player_of(protocol).new(self, peer, listener, options)
-  self.by_peer[peer] = client
+  client.place, self.by_peer[peer] = place, client
   client:register(options.wait)
   return client
+end
+
+--- So many clients that join together, as a list. options: as for connect, or a function (i) that gives them.
+function methods:connect_many(protocol, n, options)
+  if math.type(n) ~= "integer" or n < 0 then error("connect_many(protocol, n, options): a number of clients expected", 2) end
+  local clients, at = {}, 1
+  for i = 1, n do
+    local own = {}
+    for name, value in pairs(type(options) == "function" and options(i) or options or {}) do own[name] = value end
+    local wait = own.wait
+    own.wait = false
+    clients[i] = self:connect(protocol, own)
+    if wait == false then at = n + 1 end
+  end
+  self:_run(self.core:now() + 60 * NS, function()
+    while at <= n and (clients[at].settled_in or clients[at].idle)(clients[at]) do at = at + 1 end
+    return at > n
+  end)
+  return clients
+end
+
+-- For client:reconnect: another peer at the same place, or another one.
+function methods:_plug_in(client, address)
+  if not client.begin_again then error(("reconnect: %s's player cannot"):format(client.name), 3) end
+  local stream = client.open ~= nil
+  if stream and not client.over or client.connected then client:vanish() end
+  local place = client.place
+  if address then place = { address_of(self, address) }
+  elseif stream then
+    place = { table.unpack(place) }
+    place[5] = place[5] < 65535 and place[5] + 1 or 1024
+  end
+  self.by_peer[client.peer] = nil
+  client.place, client.peer = place, new_peer(self, place)
+  self.by_peer[client.peer] = client
+  push_weather(self, client)
+  for way, on in pairs(self.cuts[client] or {}) do self.core:cut(client.peer, way, on) end
 end
 
 function methods:_schemes()
@@ -193,8 +337,7 @@ end
 
 --- Datagrams from an address, for what no client would say. Returns a function that gives the answers that came so far.
 function methods:raw(address, listener)
-  local peer = self.core:peer(address_of(self, address))
-  self.n_clients = self.n_clients + 1
+  local peer = new_peer(self, { address_of(self, address) })
   local answers = {}
   self.by_peer[peer] = { _arrived = function(_, bytes) answers[#answers + 1] = bytes end, idle = function() return true end }
   return function(bytes)
