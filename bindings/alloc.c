@@ -47,5 +47,6 @@ void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
   void *q = resize(vm, p, old_n, n);
   if (!q && n > old_n) return refuse(vm, p);
   vm->memory = vm->memory - old_n + n;
+  if (n > old_n) vm->allocated += n - old_n;
   return q ? q : p; /* a block that could not be made smaller is large enough */
 }

@@ -173,7 +173,7 @@ int ump__thread_wake(struct ump_book *b, uint64_t id) {
   }
   if (!real_time) s->one_ran = true;
   ump_time before = ump_vm_cost(b->vm);
-  int err = ump__book_call(b, "a micro-thread", run, &slice);
+  int err = ump__book_call(b, &(struct ump_cause){.deed = UMP_DO_THREAD}, NULL, run, &slice);
   s->used += ump_vm_cost(b->vm) - before;
   return err;
 }

@@ -6,6 +6,8 @@
 #ifndef UMP_BINDINGS_BOOK_H
 #define UMP_BINDINGS_BOOK_H
 
+#include "bindings/costs.h"
+#include "bindings/faults.h"
 #include "bindings/json_lua.h"
 #include "bindings/rules.h"
 #include "bindings/value.h"
@@ -62,6 +64,9 @@ struct ump_book {
   char reason[201];            /* 200 bytes: the most a verdict carries */
   size_t n_reason;
   uint64_t errors, tripped;
+  struct ump_costs *costs;     /* NULL: there was no memory for them */
+  struct ump_costing costing;  /* of the call under way */
+  struct ump_faults faults;
   uint64_t fake_timer;         /* ids without an engine */
 
   int64_t version;
@@ -73,8 +78,13 @@ struct ump_book {
 /* ---- rulebook_lua.c ---- */
 struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *engine, char *error, size_t error_cap);
 void ump__book_free(struct ump_book *b); /* NULL is allowed */
-/* Calls into the VM; an error is counted, and logged under the name of what was called. 0 or a negative enum ump_err. */
-int ump__book_call(struct ump_book *b, const char *what, lua_CFunction fn, void *arg);
+/* Calls into the VM; what it costs is counted, an error too, and logged with what it was called for. 0 or a negative enum
+ * ump_err. verdict: where that of an event will be; else NULL. */
+int ump__book_call(struct ump_book *b, const struct ump_cause *cause, const enum ump_verdict *verdict, lua_CFunction fn,
+                   void *arg);
+/* book_errors.c: logs the VM's last error with what the call was for, unless one from the same place was told lately. */
+void ump__book_tell_error(struct ump_book *b, const struct ump_cause *cause, int err);
+void ump__book_tell_untold(struct ump_book *b); /* the book ends: how often errors came since they were told */
 /* Pushes a handler's function; false: the rulebook has none, and nothing is pushed. */
 bool ump__book_push_handler(lua_State *L, const struct ump_book *b, enum ump_handler h);
 /* legal, then execute, inside of a call that is under way; raises what they raise. out's reason is in b->reason. */

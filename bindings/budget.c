@@ -131,22 +131,18 @@ void ump__budget_count(struct ump_vm *vm) {
   lua_sethook(vm->L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
 }
 
-/* At most one line a second of host time; the others are counted in the next. */
 static void log_soft(struct ump_vm *vm) {
   char text[UMP__WHERE_CAP + 160];
+  const char *where = vm->soft_where[0] ? vm->soft_where : "?";
   ump_time now = vm->cfg.now ? vm->cfg.now(vm->cfg.clock_ctx) : 0;
-  if (vm->logged && now - vm->logged < UMP_S) {
-    vm->unlogged++;
-    return;
-  }
+  uint64_t untold;
+  if (!ump_faults_note(&vm->slow, ump_text(where), now, &untold)) return;
   ump_time took = vm->cfg.soft + ump__thread_cpu() - vm->soft_cpu;
   int n = snprintf(text, sizeof text, "%s: this call took about %lld ms; over %lld ms it is logged, over %lld ms ended",
-                   vm->soft_where[0] ? vm->soft_where : "?", (long long)(took / UMP_MS),
-                   (long long)(vm->cfg.soft / UMP_MS), (long long)(vm->cfg.hard / UMP_MS));
-  if (vm->unlogged) snprintf(text + n, sizeof text - (size_t)n, " (%llu more like it since the last line)",
-                             (unsigned long long)vm->unlogged);
-  vm->logged = now ? now : 1;
-  vm->unlogged = 0;
+                   where, (long long)(took / UMP_MS), (long long)(vm->cfg.soft / UMP_MS),
+                   (long long)(vm->cfg.hard / UMP_MS));
+  if (untold) snprintf(text + n, sizeof text - (size_t)n, " (%llu more like it since the last line)",
+                       (unsigned long long)untold);
   ump_log_text(vm->cfg.log, UMP_WARN, "slow_rule", NULL, text);
 }
 

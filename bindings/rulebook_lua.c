@@ -17,22 +17,21 @@ ump_time ump__book_now(const struct ump_book *b) {
   return b->cfg.now ? b->cfg.now(b->cfg.clock_ctx) : 0;
 }
 
-static int failed(struct ump_book *b, const char *what, int err) {
-  static const char *const causes[] = {"rule_error", "rule_budget", "rule_memory"};
-  struct ump_bytes text = ump_vm_error(b->vm);
-  char line[1024];
-  int n = snprintf(line, sizeof line, "%.*s\n    called for %s", (int)(text.n < 900 ? text.n : 900),
-                   (const char *)text.p, what);
+static int failed(struct ump_book *b, const struct ump_cause *cause, int err) {
   b->errors++;
   b->tripped += err == UMP_VM_EBUDGET;
-  ump_log_write(b->log, UMP_ERROR, causes[UMP_VM_EERROR - err], NULL, ump_bytes(line, (size_t)n));
+  ump__book_tell_error(b, cause, err);
   return err == UMP_VM_EMEMORY ? UMP_ENOMEM : UMP_EINVAL;
 }
 
-int ump__book_call(struct ump_book *b, const char *what, lua_CFunction fn, void *arg) {
+int ump__book_call(struct ump_book *b, const struct ump_cause *cause, const enum ump_verdict *verdict, lua_CFunction fn,
+                   void *arg) {
+  if (b->costs) ump_costs_begin(b->costs, cause, ump_vm_allocated(b->vm), &b->costing);
   int err = ump_vm_call(b->vm, fn, arg);
   b->refuses = NULL;
-  return err < 0 ? failed(b, what, err) : 0;
+  if (b->costs)
+    ump_costs_end(b->costs, cause, &b->costing, ump_vm_allocated(b->vm), verdict ? *verdict : UMP_LEGAL, err < 0);
+  return err < 0 ? failed(b, cause, err) : 0;
 }
 
 bool ump__book_push_handler(lua_State *L, const struct ump_book *b, enum ump_handler h) {
@@ -177,6 +176,7 @@ static int judge_body(lua_State *L) {
   j->out->verdict = UMP_LEGAL;
   lua_settop(L, EVENT);
   if (!ump__book_push_handler(L, b, UMP_H_EXECUTE)) return 0;
+  if (b->costs) ump_costs_next_part(&b->costing, ump_vm_allocated(b->vm));
   lua_insert(L, CLIENT);
   lua_call(L, 2, 1);
   take_response(L, j);
@@ -197,7 +197,8 @@ static int judge(void *self, struct ump_client *c, const struct ump_event *ev, s
   struct judging j = {b, c, ev, out};
   *out = (struct ump_judgement){.verdict = UMP_INTERNAL};
   b->n_reason = 0;
-  int err = ump__book_call(b, "an event", judge_body, &j);
+  const struct ump_cause cause = {UMP_DO_EVENT, c, ev};
+  int err = ump__book_call(b, &cause, &out->verdict, judge_body, &j);
   if (err < 0) {
     *out = (struct ump_judgement){.verdict = UMP_INTERNAL};
     return err;
@@ -244,7 +245,8 @@ static int on_connect(void *self, struct ump_client *c, struct ump_bytes *why) {
   struct visit v = {.b = b, .c = c};
   b->n_reason = 0;
   if (b->handlers[UMP_H_CONNECT] == LUA_NOREF) return 1;
-  int err = ump__book_call(b, "connect", connect_body, &v);
+  const struct ump_cause cause = {UMP_DO_CONNECT, c, NULL};
+  int err = ump__book_call(b, &cause, NULL, connect_body, &v);
   *why = reason(b);
   return err < 0 ? err : v.yes;
 }
@@ -262,7 +264,7 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes why)
   struct ump_book *b = self;
   struct visit v = {.b = b, .c = c, .text = why};
   if (b->handlers[UMP_H_DISCONNECT] == LUA_NOREF) return 0;
-  return ump__book_call(b, "disconnect", disconnect_body, &v);
+  return ump__book_call(b, &(struct ump_cause){UMP_DO_DISCONNECT, c, NULL}, NULL, disconnect_body, &v);
 }
 
 static int login_body(lua_State *L) {
@@ -284,7 +286,8 @@ static int on_login(void *self, struct ump_client *c, struct ump_bytes name, str
   struct visit v = {.b = b, .c = c, .text = name, .secret = password, .create = create};
   b->n_reason = 0;
   if (b->handlers[UMP_H_LOGIN] == LUA_NOREF) return UMP_ENOSUPPORT;
-  int err = ump__book_call(b, "login", login_body, &v);
+  const struct ump_cause cause = {UMP_DO_LOGIN, c, NULL};
+  int err = ump__book_call(b, &cause, NULL, login_body, &v);
   *why = reason(b);
   return err < 0 ? err : v.yes;
 }
@@ -309,7 +312,7 @@ static int on_tick(void *self, ump_time dt) {
   struct ump_book *b = self;
   struct turn t = {.b = b, .dt = dt};
   if (b->handlers[UMP_H_TICK] == LUA_NOREF) return 0;
-  return ump__book_call(b, "tick", tick_body, &t);
+  return ump__book_call(b, &(struct ump_cause){.deed = UMP_DO_TICK}, NULL, tick_body, &t);
 }
 
 static int timer_body(lua_State *L) {
@@ -323,7 +326,7 @@ static int timer_body(lua_State *L) {
 static int on_timer(void *self, uint64_t id) {
   struct turn t = {.b = self, .id = id};
   if (ump__thread_is(t.b, id)) return ump__thread_wake(t.b, id);
-  return ump__book_call(t.b, "a timer", timer_body, &t);
+  return ump__book_call(t.b, &(struct ump_cause){.deed = UMP_DO_TIMER}, NULL, timer_body, &t);
 }
 
 /* Outside of a protected call: giving up an entry that is there, or was never made, neither allocates nor raises. */
@@ -408,6 +411,7 @@ struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *
   b->log = cfg->log ? cfg->log : engine ? ump_engine_log(engine) : NULL;
   for (int h = 0; h < UMP_N_HANDLERS; h++) b->handlers[h] = LUA_NOREF;
   b->channels = LUA_NOREF;
+  b->costs = ump_costs_new(mem);
   b->json.scratch = b->kept = b->out = b->listen = b->config = ump_buf(mem, 0);
   b->json.memory = cfg->memory;
   b->vm = ump_vm_new(cfg, error, error_cap);
@@ -419,7 +423,9 @@ struct ump_book *ump__book_new(const struct ump_vm_cfg *cfg, struct ump_engine *
 
 void ump__book_free(struct ump_book *b) {
   if (!b) return;
+  ump__book_tell_untold(b);
   ump_vm_free(b->vm);
+  ump_costs_free(b->costs);
   ump_buf_free(&b->json.scratch);
   ump_buf_free(&b->kept);
   ump_buf_free(&b->out);

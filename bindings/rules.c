@@ -178,6 +178,17 @@ void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out) {
   snprintf(out->hash, sizeof out->hash, "%016llx", (unsigned long long)ump_vm_files_hash(b->vm));
 }
 
+void ump_rules_costs(const struct ump_rules *r, ump_rules_cost_fn *tell, void *ctx) {
+  if (r->book->costs) ump_costs_each(r->book->costs, tell, ctx);
+}
+
+void ump_rules_faults(const struct ump_rules *r, ump_rules_fault_fn *tell, void *ctx) {
+  for (int i = 0; i < UMP_FAULTS; i++) {
+    const struct ump_fault *v = &r->book->faults.v[i];
+    if (v->count) tell(ctx, &(struct ump_rules_fault){v->text, v->count, v->seen});
+  }
+}
+
 size_t ump_rules_n_listen(const struct ump_rules *r) {
   return r->book->n_listen;
 }

@@ -80,6 +80,29 @@ struct ump_rules_info {
   size_t memory;           /* bytes its VM uses */
 };
 void ump_rules_info(const struct ump_rules *r, struct ump_rules_info *out);
+/* What a handler cost since the rulebook was loaded, for one kind of event or for whatever else it is called for. Times in ns
+ * and bytes allocated by one call are of those that were measured, right to a fifth. */
+struct ump_rules_cost {
+  const char *handler;     /* "legal", "execute", "tick", ... */
+  const char *protocol;    /* of the client; NULL: nobody's */
+  struct ump_bytes event;  /* name; empty: it has none, or: */
+  bool others;             /* all events without a row of their own: never legal yet, or too many names */
+  bool is_event;
+  uint64_t calls, errors, measured;
+  uint64_t verdicts[4];    /* by enum ump_verdict, of events: the same for legal and execute */
+  uint64_t p50, p99, most; /* ns */
+  uint64_t bytes_p50, bytes_p99;
+};
+typedef void ump_rules_cost_fn(void *ctx, const struct ump_rules_cost *cost);
+void ump_rules_costs(const struct ump_rules *r, ump_rules_cost_fn *tell, void *ctx);
+/* Its errors since it was loaded, one row for each place in the rulebook. */
+struct ump_rules_fault {
+  const char *text;        /* the first line of the first message */
+  uint64_t count;
+  ump_time seen;           /* the last time, host clock */
+};
+typedef void ump_rules_fault_fn(void *ctx, const struct ump_rules_fault *fault);
+void ump_rules_faults(const struct ump_rules *r, ump_rules_fault_fn *tell, void *ctx);
 size_t ump_rules_n_listen(const struct ump_rules *r);
 const char *ump_rules_listen(const struct ump_rules *r, size_t i); /* the i-th URL of its `listen` list */
 /* The folder of pages, below the rulebook's own folder: what it names as `web`, else "web" beside init.lua, else for x.lua

@@ -41,6 +41,9 @@ void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, stru
 /* Pushes the value in bytes. Raises when memory is short or the bytes are broken (a fault of ours). */
 void ump_value_push(lua_State *L, struct ump_bytes bytes);
 
+/* Writes the value in bytes as people read it, in the manner of Lua; as much of it as there is room for (w->full). */
+void ump_value_text(struct ump_writer *w, struct ump_bytes bytes);
+
 /* host.array: the metatable that marks a list. open makes it once per VM. */
 void ump_value_open(lua_State *L);
 void ump_value_mark_array(lua_State *L, int index); /* sets it */

@@ -20,6 +20,7 @@ struct ump_vm *ump_vm_of(lua_State *L) {
 
 lua_State *ump_vm_state(struct ump_vm *vm) { return vm->L; }
 size_t ump_vm_memory(const struct ump_vm *vm) { return vm->memory; }
+uint64_t ump_vm_allocated(const struct ump_vm *vm) { return vm->allocated; }
 struct ump_bytes ump_vm_error(const struct ump_vm *vm) { return ump_bytes(vm->error, vm->error_n); }
 
 /* Only what runs outside of ump_vm_call can come here: a fault of ours. */

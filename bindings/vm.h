@@ -86,6 +86,7 @@ const char *ump_vm_file(const struct ump_vm *vm, size_t i); /* a path that can b
 uint64_t ump_vm_files_hash(const struct ump_vm *vm);        /* of their names (as required) and contents */
 
 size_t ump_vm_memory(const struct ump_vm *vm); /* bytes in use */
+uint64_t ump_vm_allocated(const struct ump_vm *vm); /* bytes that were ever asked for, given back or not */
 /* Goes forward by what calls cost: CPU time of this thread with a watchdog, else the instructions counted, as the share they
  * are of a call's budget in time. Only differences mean something. */
 ump_time ump_vm_cost(const struct ump_vm *vm);

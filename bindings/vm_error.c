@@ -71,9 +71,15 @@ static void put_value(struct ump_vm *vm, lua_State *L) {
   else put(vm, "the error is a %s, not a message", luaL_typename(L, 1));
 }
 
+/* Of the library that comes with umpire: not what the author of a rulebook is looking for. */
+static bool is_shipped(const struct ump_vm *vm, const char *source) {
+  size_t n = vm->cfg.library ? strlen(vm->cfg.library) : 0;
+  return n && source[0] == '@' && strncmp(source + 1, vm->cfg.library, n) == 0 && source[1 + n] == '/';
+}
+
 static void put_frame(struct ump_vm *vm, lua_State *L, lua_Debug *ar) {
   lua_getinfo(L, "nSlt", ar);
-  if (ar->currentline <= 0) return;
+  if (ar->currentline <= 0 || is_shipped(vm, ar->source)) return;
   put(vm, "\n    %s:%d: in ", ar->short_src, ar->currentline);
   if (strcmp(ar->what, "main") == 0) put(vm, "the main chunk");
   else if (ar->name && ar->namewhat[0]) put(vm, "%s '%s'", ar->namewhat, ar->name);

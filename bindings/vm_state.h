@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "bindings/faults.h"
 #include "bindings/small.h"
 #include "bindings/vm.h"
 
@@ -40,6 +41,7 @@ struct ump_vm {
   volatile sig_atomic_t tripped;  /* the call under way has spent its budget; stays until it has ended */
   volatile sig_atomic_t soft_due; /* the soft budget is spent and the place not yet noted */
   size_t memory, pressure;        /* bytes in use; above this the collector is hurried after a call */
+  uint64_t allocated;             /* bytes in all, only ever more */
   bool in_call, soft_over;
   ump_time hard;                  /* of the call under way */
   size_t error_n;                 /* of error, below */
@@ -51,8 +53,7 @@ struct ump_vm {
   uint64_t used, allowed;         /* instructions, when they are counted */
   uint64_t used_before;           /* in all calls before */
   ump_time soft_cpu;              /* thread CPU time when the soft budget was noted */
-  ump_time logged;                /* when a soft overrun was last logged, host clock */
-  uint64_t unlogged;              /* soft overruns since then */
+  struct ump_faults slow;         /* places of soft overruns, each logged once a minute at most */
   char soft_where[UMP__WHERE_CAP], trip_where[UMP__WHERE_CAP];
 
   /* alloc.c */

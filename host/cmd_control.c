@@ -11,7 +11,7 @@ enum { REPLY = 1 << 20 };
 
 struct options {
   const char *control;
-  bool json;
+  bool json, rules, metrics;
 };
 
 #define CONTROL_FLAG                                                                                                   \
@@ -23,6 +23,15 @@ struct options {
   { "json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object", NULL }
 
 static const struct flag flags[] = {CONTROL_FLAG, JSON_FLAG};
+static const struct flag status_flags[] = {
+    CONTROL_FLAG,
+    JSON_FLAG,
+    {"rules", NULL, NULL, FLAG_SWITCH, offsetof(struct options, rules),
+     "what each handler costs, by event and protocol: calls, verdicts, errors,\n"
+     "time and memory of a call; and where errors were", NULL},
+    {"metrics", NULL, NULL, FLAG_SWITCH, offsetof(struct options, metrics),
+     "all counters and costs, in the text format that Prometheus reads", NULL},
+};
 
 /* The reply's "ok" decides the exit code; "text" is for people. */
 static int print_reply(const char *reply, bool json) {
@@ -49,7 +58,7 @@ static int ask(const struct command *self, const struct options *o) {
   if (!at && ump_control_default_path(path) != 0)
     return ump_usage(self, "the control socket's path is too long; use --control");
   if (!at) at = path;
-  snprintf(request, sizeof request, "{\"command\":\"%s\"}", self->name);
+  snprintf(request, sizeof request, "{\"command\":\"%s\"}", o->rules ? "rules" : o->metrics ? "metrics" : self->name);
   bool until_gone = strcmp(self->name, "stop") == 0;
   if (ump_control_ask(at, ump_text(request), PATIENCE, until_gone, reply, sizeof reply, error, sizeof error) != 0) {
     fprintf(stderr, "umpire %s: %s\n", self->name, error);
@@ -61,15 +70,20 @@ static int ask(const struct command *self, const struct options *o) {
 static int run(const struct command *self, int argc, char **argv) {
   struct options o = {0};
   int code = ump_flags_parse(self, argc, argv, &o, NULL);
+  if (code == EXIT_OK && o.rules && o.metrics) return ump_usage(self, "--rules and --metrics are two questions: ask one");
   return code < 0 ? EXIT_OK : code != EXIT_OK ? code : ask(self, &o);
 }
 
-#define COMMAND(variable, word, what)                                                                                  \
-  const struct command variable = {                                                                                    \
-      .name = word, .operands = "", .summary = what, .flags = flags, .n_flags = 2, .run = run}
+#define COMMAND(variable, word, its_flags, what)                                                                       \
+  const struct command variable = {.name = word,                                                                       \
+                                   .operands = "",                                                                     \
+                                   .summary = what,                                                                    \
+                                   .flags = its_flags,                                                                 \
+                                   .n_flags = sizeof its_flags / sizeof *its_flags,                                    \
+                                   .run = run}
 
-COMMAND(ump_cmd_reload, "reload",
+COMMAND(ump_cmd_reload, "reload", flags,
         "reload a running host's rulebook; exit 1 with the reason if the new one was refused");
-COMMAND(ump_cmd_status, "status", "what a running host is doing: clients, listeners, rulebook, counters, memory");
-COMMAND(ump_cmd_stop, "stop", "end a running host in good order, and wait until it is gone");
-COMMAND(ump_cmd_health, "health", "exit 0 if a host runs and serves, else 1: for container health checks");
+COMMAND(ump_cmd_status, "status", status_flags, "what a running host is doing: clients, listeners, rulebook, counters, memory");
+COMMAND(ump_cmd_stop, "stop", flags, "end a running host in good order, and wait until it is gone");
+COMMAND(ump_cmd_health, "health", flags, "exit 0 if a host runs and serves, else 1: for container health checks");

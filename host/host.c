@@ -130,8 +130,15 @@ static int fail(struct host *h, int code, const char *cause, const char *text) {
   return code;
 }
 
+/* The log is read in a terminal that knows colours, by somebody who has not said no (no-color.org). */
+static bool wants_colour(void) {
+  const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+  return isatty(STDERR_FILENO) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 static int make_logger(struct host *h) {
   struct ump_logger_cfg cfg = {.fd = STDERR_FILENO, .format = h->options->log_format, .level = h->options->log_level};
+  cfg.colour = wants_colour();
   ump_rng_fill(&h->rng, &cfg.key, sizeof cfg.key);
   h->logger = ump_logger_new(&cfg);
   if (!h->logger) return EXIT_RULEBOOK;

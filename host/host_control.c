@@ -167,17 +167,48 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   put(w, "}");
 }
 
-static void on_status(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
-  (void)line;
+/* json and text are written by `write`; the answer's text is text. */
+static void answer_at_length(struct host *h, struct ump_control_conn *c,
+                             void (*write)(struct host *h, struct ump_writer *json, struct ump_writer *text)) {
   uint8_t *buf = malloc(REPLY + TEXT);
   if (!buf) {
     answer(c, false, "out of memory");
     return;
   }
   struct ump_writer w = ump_writer(buf, REPLY), text = ump_writer(buf + REPLY, TEXT);
-  write_status(h, &w, &text);
+  write(h, &w, &text);
   send_reply(c, &w);
   free(buf);
+}
+
+static void on_status(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
+  answer_at_length(h, c, write_status);
+}
+
+static void write_costs(struct host *h, struct ump_writer *w, struct ump_writer *text) {
+  put(w, "{\"ok\":true");
+  ump_host_costs(h, w, text);
+  put(w, ",\"text\":");
+  ump_json_write_string(w, ump_written(text));
+  put(w, "}");
+}
+
+static void write_metrics(struct host *h, struct ump_writer *w, struct ump_writer *text) {
+  ump_host_metrics(h, text);
+  put(w, "{\"ok\":true,\"text\":");
+  ump_json_write_string(w, ump_written(text));
+  put(w, "}");
+}
+
+static void on_costs(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
+  answer_at_length(h, c, write_costs);
+}
+
+static void on_metrics(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  (void)line;
+  answer_at_length(h, c, write_metrics);
 }
 
 static void on_reload(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
@@ -244,7 +275,8 @@ void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes li
     const char *name;
     void (*run)(struct host *h, struct ump_control_conn *c, struct ump_bytes line);
   } requests[] = {{"status", on_status}, {"reload", on_reload},     {"stop", on_stop},
-                  {"health", on_health}, {"evaluate", on_evaluate}, {"complete", on_complete}};
+                  {"health", on_health}, {"evaluate", on_evaluate}, {"complete", on_complete},
+                  {"rules", on_costs},   {"metrics", on_metrics}};
   struct ump_json_slot slot = {.key = ump_text("command")};
   uint8_t buf[32];
   struct ump_bytes name = {0};
@@ -255,5 +287,5 @@ void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes li
     requests[i].run(ctx, c, line);
     return;
   }
-  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop, health, evaluate or complete");
+  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop, health, evaluate, complete, rules or metrics");
 }

@@ -85,18 +85,31 @@ static void put_json(struct ump_writer *w, const struct ump_log_line *line, cons
   ump_write_text(w, "\"}\n");
 }
 
+/* What begins a record's colour; NULL: it has none. */
+static const char *colour_of(const struct ump_log_line *line) {
+  if (line->level == UMP_ERROR) return "\033[31m";
+  if (line->level == UMP_WARN) return "\033[33m";
+  if (line->level == UMP_DEBUG) return "\033[2m";
+  return strcmp(line->cause, "rulebook") == 0 ? "\033[32m" : NULL;
+}
+
 static void put_text(struct ump_writer *w, const struct ump_log_line *line, const char *from, struct ump_bytes text,
-                     bool bare, bool fold) {
+                     bool bare, bool fold, bool coloured) {
+  const char *colour = coloured ? colour_of(line) : NULL;
+  if (colour) ump_write_text(w, colour);
   if (!bare) {
     ump_write_text(w, levels[line->level]);
     ump_write_text(w, " ");
     ump_escape(w, ump_text(line->cause), UMP_ESCAPE_LINE);
     if (from) ump_write_text(w, " "), ump_write_text(w, from);
     ump_write_text(w, ": ");
+    if (colour) ump_write_text(w, "\033[0m");
+    colour = NULL;
   }
-  struct ump_writer inner = ump_writer(w->p + w->n, w->cap - w->n - 1);
+  struct ump_writer inner = ump_writer(w->p + w->n, w->cap - w->n - 5);
   ump_escape(&inner, text, fold ? UMP_ESCAPE_FOLD : UMP_ESCAPE_LINE);
   w->n += inner.n;
+  if (colour) ump_write_text(w, "\033[0m");
   ump_write_text(w, "\n");
 }
 
@@ -127,7 +140,7 @@ static void record(struct ump_logger *l, const struct ump_log_line *line, bool o
   if (l->cfg.format == UMP_LOG_JSON)
     put_json(&w, line, line->from ? from : NULL, text);
   else
-    put_text(&w, line, line->from ? from : NULL, text, own && line->level == UMP_INFO, !stranger);
+    put_text(&w, line, line->from ? from : NULL, text, own && line->level == UMP_INFO, !stranger, l->cfg.colour);
   write_out(l, ump_written(&w));
 }
 
