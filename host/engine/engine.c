@@ -242,6 +242,15 @@ ump_time ump_engine_deadline(const struct ump_engine *e) {
   return at;
 }
 
+void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx) {
+  e->timers_called = called, e->timers_ctx = ctx;
+}
+
+static void tell_watcher(struct ump_engine *e) {
+  ump_time due = e->timers_called ? ump__timers_deadline(e) : UMP_NEVER;
+  if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now);
+}
+
 void ump_engine_expire(struct ump_engine *e, ump_time now) {
   assert(e->effects.asking == UMP__AT_ONCE);
   if (now > e->now) e->now = now;
@@ -252,6 +261,7 @@ void ump_engine_expire(struct ump_engine *e, ump_time now) {
     l->stirred = true;
   }
   settle(e);
+  tell_watcher(e);
   ump__timers_run(e);
   settle(e);
   if (e->tidy_at <= e->now) {
@@ -268,6 +278,9 @@ unsigned ump_engine_encodings(const struct ump_engine *e) {
 }
 enum ump_encoding ump_engine_encoding(const struct ump_engine *e, const struct ump_client *c) {
   return e->listeners[c->listener].ops->encoding;
+}
+ump_time ump_engine_beat(const struct ump_engine *e) {
+  return ump__ticks_beat(e);
 }
 ump_time ump_engine_now(const struct ump_engine *e) {
   return e->now;

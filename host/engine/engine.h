@@ -115,7 +115,13 @@ void ump_engine_begin(struct ump_engine *e, struct ump_rulebook *rb, ump_time no
 void ump_engine_commit(struct ump_engine *e);
 void ump_engine_rollback(struct ump_engine *e);
 
+/* For who writes down what happens (host/record): called in each ump_engine_expire before the calls of timers and ticks that
+ * are due, if there are any; `due` is when the first of them was. Only to look: it must call nothing of the engine. NULL:
+ * nobody. */
+void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx);
+
 /* ---- looking ---- */
+ump_time ump_engine_beat(const struct ump_engine *e); /* when the last tick was due, or ticks began; 0: there are none */
 ump_time ump_engine_now(const struct ump_engine *e); /* the time given to the call that is under way */
 const struct ump_rng *ump_engine_rng(const struct ump_engine *e);
 const struct ump_log *ump_engine_log(const struct ump_engine *e);

@@ -111,6 +111,8 @@ struct ump_engine {
   struct ump__effects effects;
   struct ump__timers timers;
   struct ump__ticks ticks;
+  void (*timers_called)(void *ctx, ump_time due, ump_time now); /* ump_engine_watch_timers; NULL: nobody looks */
+  void *timers_ctx;
   struct ump__attempts attempts;
   uint64_t counts[UMP__N_COUNTS];
 };
@@ -157,6 +159,7 @@ void ump__timers_end_others(struct ump_engine *e, const struct ump_rulebook *kee
 void ump__timers_run(struct ump_engine *e); /* timers and ticks that are due, in order of time */
 void ump__ticks_set(struct ump_engine *e, double rate_hz);
 ump_time ump__timers_deadline(const struct ump_engine *e);
+ump_time ump__ticks_beat(const struct ump_engine *e);
 void ump__timers_deinit(struct ump_engine *e);
 
 /* ---- judge.c: one event at a time ---- */

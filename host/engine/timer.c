@@ -211,6 +211,10 @@ void ump__timers_run(struct ump_engine *e) {
   }
 }
 
+ump_time ump__ticks_beat(const struct ump_engine *e) {
+  return e->ticks.rate_hz > 0 ? tick_time(&e->ticks, e->ticks.k - 1) : 0;
+}
+
 ump_time ump__timers_deadline(const struct ump_engine *e) {
   return ump_time_min(ump_heap_deadline(&e->timers.heap), tick_due(e));
 }
