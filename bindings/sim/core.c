@@ -426,6 +426,7 @@ static int world_info(lua_State *L) {
   lua_newtable(L);
   set_integer(L, "load", ump_engine_load(w->engine));
   set_integer(L, "unconfirmed", unconfirmed(w->engine));
+  set_integer(L, "datagrams", w->net.datagrams);
   set_integer(L, "under_way", w->net.under_way + ump_sim_stream_due(&w->net));
   set_integer(L, "bytes", w->used.bytes);
   set_integer(L, "peak", w->used.peak);

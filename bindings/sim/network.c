@@ -197,7 +197,7 @@ static int put(struct ump_sim_net *n, const struct datagram *head, struct ump_by
     free_due(n, &d->due);
     return UMP_ENOMEM;
   }
-  n->under_way++;
+  n->under_way++, n->datagrams++;
   return 0;
 }
 
@@ -264,7 +264,7 @@ ump_time ump_sim_net_deadline(const struct ump_sim_net *n) {
 static bool arrive(struct ump_sim_net *n, struct datagram *d, struct ump_sim_arrival *out) {
   const struct ump_sim_peer *p = n->peers[d->peer];
   n->current = &d->due;
-  n->under_way--;
+  n->under_way--, n->datagrams--;
   if (p->cut[d->way]) return n->counts[UMP_SIM_LOST]++, false;
   if (d->way == UMP_SIM_DOWN && (p->gone || !ump_addr_equal(&p->addr, &d->from))) {
     n->counts[UMP_SIM_UNREACHABLE]++;

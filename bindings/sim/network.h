@@ -52,7 +52,7 @@ struct ump_sim_net {
   struct ump_list stirred, writable; /* streams */
   uint64_t counts[UMP_SIM_COUNTS];
   uint64_t trace; /* a hash of everything that was sent and what became of it */
-  uint64_t under_way;
+  uint64_t under_way, datagrams; /* all; of these datagrams */
 };
 
 /* What arrived on a stream: at the server a wish to connect, at the peer that it was granted; then, on either side,

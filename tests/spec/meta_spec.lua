@@ -202,7 +202,7 @@ describe("the annotations name what a spec has:", function()
   end)
 
   -- Methods that a class has of its own, without those for the classes' makers.
-  local makers = set_of { "new", "idle", "begin", "sender", "closer", "now", "tuple" }
+  local makers = set_of { "new", "idle", "begin", "begin_again", "settled_in", "sender", "closer", "now", "tuple" }
   it("methods of players", function()
     local stream = public(getmetatable(require "umpire.sim.laneya").__index)
     for _, scheme in ipairs(protocols()) do

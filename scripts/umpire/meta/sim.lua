@@ -37,6 +37,8 @@ Where an example below stands alone, `world` is a world and `ann` a player in it
 
 ---@class umpire.sim
 ---@field version string umpire's version
+---@field any table a pattern: any value, but there has to be one
+---@field nothing table a pattern: no value; a field that must not be there
 local sim = {}
 
 ---A world that is judged by the rulebook at path. Raises what `umpire check` would say.
@@ -56,6 +58,39 @@ function sim.run(path, options) end
 ---@param options umpire.sim.Options|nil
 ---@return umpire.sim.World world
 function sim.run_text(text, options) end
+
+---A pattern: a number that differs by at most `by`.
+---
+---    ann:event("hello", { x = 1.49, y = 2 })
+---    ann:expects("hello", { x = sim.near(1.5, 0.1) })
+---@param number number
+---@param by number|nil default 1e-6
+---@return table pattern
+function sim.near(number, by) end
+
+---A pattern: a string in which the Lua pattern is found.
+---
+---    ann:event("hello", { text = "see you" })
+---    ann:expects("hello", { text = sim.like "^see" })
+---@param pattern string
+---@return table pattern
+function sim.like(pattern) end
+
+---A pattern: a value of that type, "string", "number", "integer", "float", "boolean", "table".
+---
+---    ann:event("hello", { 7, "x" })
+---    ann:expects("hello", { sim.a "integer", sim.a "string" })
+---@param kind string
+---@return table pattern
+function sim.a(kind) end
+
+---A pattern: a table with exactly these fields and no others.
+---
+---    ann:event("hello", { x = 1 })
+---    ann:expects("hello", sim.exactly { x = 1 })
+---@param fields table
+---@return table pattern
+function sim.exactly(fields) end
 
 ---How many worlds are open. A suite ends by showing that it is 0.
 ---
@@ -82,6 +117,38 @@ local world = {}
 ---@return umpire.sim.Client client
 function world:connect(protocol, options) end
 
+---So many clients that join together.
+---
+---    local crowd = world:connect_many("neteria", 20, function(i) return { name = "player " .. i } end)
+---    assert.equal("player 20", crowd[20].name)
+---@param protocol string
+---@param n integer
+---@param options umpire.sim.ClientOptions|fun(i: integer): umpire.sim.ClientOptions|nil
+---@return umpire.sim.Client[] clients
+function world:connect_many(protocol, n, options) end
+
+---Cuts a client's link. Datagrams are lost, also those under way; what streams carry waits until the link is healed.
+---
+---    world:cut(ann)
+---    local handle = ann:send "hello"
+---    world:advance(1)
+---    assert.is_false(handle.done)
+---    world:heal(ann)
+---@param client umpire.sim.Client
+---@param way "up"|"down"|nil to the server, to the client, or both
+---@return umpire.sim.World world
+function world:cut(client, way) end
+
+---Mends a link that was cut.
+---
+---    world:cut(ann, "down")
+---    world:heal(ann)
+---    ann:expects_legal "hello"
+---@param client umpire.sim.Client
+---@param way "up"|"down"|nil
+---@return umpire.sim.World world
+function world:heal(client, way) end
+
 ---Lets so many seconds of virtual time pass.
 ---
 ---    world:advance(2.5)
@@ -105,12 +172,14 @@ function world:now() end
 ---@return boolean came false: too late
 function world:wait_for(condition, seconds) end
 
----Lets time pass until nothing is under way and nobody waits for an answer.
+---Lets time pass until nothing is under way, no client waits for an answer, and what the server told before is confirmed or given
+---up. Ticks, timers of the rulebook and keep-alives do not count. Raises when it is too late, with what keeps the world busy.
 ---
----    ann:send "hello"
----    assert.is_true(world:settle())
+---    local handle = ann:send "hello"
+---    world:settle()
+---    assert.is_true(handle.done)
 ---@param seconds number|nil at most, default 60
----@return boolean settled false: too late
+---@return boolean settled true
 function world:settle(seconds) end
 
 ---Sets the weather; what is not named is perfect.
@@ -307,6 +376,67 @@ function client:received(name) end
 ---@return umpire.Data data
 function client:last(name) end
 
+---Waits in virtual time for a notify of that name whose data match; fails the test, with what did arrive, when none comes. A
+---pattern is a value; a table of fields, which may have more of them; a list, of that length; a function that gets the value and
+---returns true, or false and why; or sim.any, sim.nothing, sim.near, sim.like, sim.a, sim.exactly. A notify answers one expectation.
+---
+---    ann:event("hello", { x = 1, y = 2 })
+---    local data = ann:expects("hello", { x = 1 })
+---    assert.equal(2, data.y)
+---@param name string|nil nil: a notify without a name
+---@param pattern any nil: whatever the data are
+---@param options { within: number }|nil seconds, default 5
+---@return umpire.Data data true: it has none
+---@return table notify
+function client:expects(name, pattern, options) end
+
+---Fails when such a notify has come that nothing has expected before, or comes within a second.
+---
+---    ann:expects_nothing("winner", nil, { within = 3 })
+---@param name string|nil nil, without a pattern: any notify
+---@param pattern any
+---@param options { within: number }|nil seconds, default 1
+---@return umpire.sim.Client client
+function client:expects_nothing(name, pattern, options) end
+
+---Sends the event, waits for the verdict, and fails unless it is legal.
+---
+---    ann:expects_legal("move", { 1, 0 })
+---@param name umpire.Data as for event
+---@param data umpire.Data
+---@param ... any as for event
+---@return umpire.sim.Verdict verdict
+function client:expects_legal(name, data, ...) end
+
+---Sends the event, waits for the verdict, and fails unless it is illegal, and says so for that reason.
+---
+---    local strict = sim.run_text "return { api = 1, legal = function() return false, 'closed today' end }"
+---    strict:connect "neteria":expects_illegal("enter", nil, "closed")
+---@param name umpire.Data
+---@param data umpire.Data
+---@param reason string|nil a text that has to be in the verdict's reason. (PYMMORPG knows no reasons: all arguments are the event's)
+---@param ... any as for event
+---@return umpire.sim.Verdict verdict
+function client:expects_illegal(name, data, reason, ...) end
+
+---Weather of this link alone, over the world's; what is not named is as in the world. Nothing: as everybody's.
+---
+---    ann:network { lag = 0.3, down = { loss = 0.1 } }
+---    ann:network()
+---@param weather umpire.sim.Weather|nil
+---@return umpire.sim.Client client
+function client:network(weather) end
+
+---Connects again, after it went or while it is there (then it vanishes first): the same player with the same identity, where the
+---protocol has one, and no memory of what it waited for. Its notifies stay.
+---
+---    ann:vanish()
+---    world:advance(10)
+---    ann:reconnect()
+---@param options { address: string, wait: boolean }|nil address: default the same; of streams, with another port
+---@return umpire.sim.Client client
+function client:reconnect(options) end
+
 ---Forgets the notifies and verdicts that came so far.
 ---
 ---    ann:event("hello", 5)
@@ -340,6 +470,11 @@ function client:register(wait) end
 ---
 ---    ann:disconnect()
 function client:disconnect() end
+
+---The same, by the name that it has with all players.
+---
+---    ann:vanish()
+function client:vanish() end
 
 ---Unplugged for a while (true), and plugged in again (false): what is sent meanwhile is lost.
 ---
@@ -420,6 +555,69 @@ function stream:last(name) end
 ---
 ---    ann:forget()
 function stream:forget() end
+
+---Waits in virtual time for a notify of that name whose data match; fails the test, with what did arrive, when none comes. A
+---pattern is a value; a table of fields, which may have more of them; a list, of that length; a function that gets the value and
+---returns true, or false and why; or sim.any, sim.nothing, sim.near, sim.like, sim.a, sim.exactly. A notify answers one expectation.
+---
+---    local greeter = sim.run_text([[
+---      local host = require "umpire"
+---      return { api = 1, connect = function(client) host.notify(client, "welcome", { hp = 9, level = 1 }) end }
+---    ]], { listen = "laneya://0.0.0.0:5001" })
+---    greeter:connect "laneya":expects("welcome", { hp = 9 })
+---@param name string|nil nil: a notify without a name
+---@param pattern any nil: whatever the data are
+---@param options { within: number }|nil seconds, default 5
+---@return umpire.Data data true: it has none
+---@return table notify
+function stream:expects(name, pattern, options) end
+
+---Fails when such a notify has come that nothing has expected before, or comes within a second.
+---
+---    ann:expects_nothing("winner", nil, { within = 3 })
+---@param name string|nil nil, without a pattern: any notify
+---@param pattern any
+---@param options { within: number }|nil seconds, default 1
+---@return umpire.sim.Client client
+function stream:expects_nothing(name, pattern, options) end
+
+---Sends the event, waits for the verdict, and fails unless it is legal.
+---
+---    ann:expects_legal("move", { direction = "east" })
+---@param name umpire.Data as for event
+---@param data umpire.Data
+---@param ... any as for event
+---@return umpire.sim.Verdict verdict
+function stream:expects_legal(name, data, ...) end
+
+---Sends the event, waits for the verdict, and fails unless it is illegal, and says so for that reason.
+---
+---    local strict = sim.run_text "return { api = 1, legal = function() return false, 'closed today' end }"
+---    strict:connect "neteria":expects_illegal("enter", nil, "closed")
+---@param name umpire.Data
+---@param data umpire.Data
+---@param reason string|nil a text that has to be in the verdict's reason. (PYMMORPG knows no reasons: all arguments are the event's)
+---@param ... any as for event
+---@return umpire.sim.Verdict verdict
+function stream:expects_illegal(name, data, reason, ...) end
+
+---Weather of this link alone, over the world's; what is not named is as in the world. Nothing: as everybody's.
+---
+---    ann:network { lag = 0.3, down = { loss = 0.1 } }
+---    ann:network()
+---@param weather umpire.sim.Weather|nil
+---@return umpire.sim.Client client
+function stream:network(weather) end
+
+---Connects again, after it went or while it is there (then it vanishes first): the same player with the same identity, where the
+---protocol has one, and no memory of what it waited for. Its notifies stay.
+---
+---    ann:vanish()
+---    world:advance(10)
+---    ann:reconnect()
+---@param options { address: string, wait: boolean }|nil address: default the same; of streams, with another port
+---@return umpire.sim.Client client
+function stream:reconnect(options) end
 
 ---Closes the connection in order: what was sent before still arrives.
 ---

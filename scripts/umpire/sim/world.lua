@@ -7,7 +7,7 @@ local methods = {}
 World.methods = methods
 
 local NS = 1000000000
-local REPEATED = 10 -- seconds: longer than any protocol repeats what is not confirmed (neteria: 5 times in 8 s)
+local REPEATED = 10 -- seconds: longer than any protocol repeats a datagram that is not confirmed (neteria: 5 times in 8 s)
 local function ns(seconds) return math.floor(seconds * NS + 0.5) end
 
 -- world.log brings the lines that came since it was looked at last.
@@ -112,7 +112,8 @@ end
 -- What is not settled, in words; nil: all is.
 local function busy_with(self, confirmed)
   local info, out = self.core:info(), {}
-  if info.under_way > 0 then out[1] = ("%d datagrams or pieces of streams are under way"):format(info.under_way) end
+  local under_way = info.under_way - (confirmed and info.datagrams or 0)
+  if under_way > 0 then out[1] = ("%d datagrams or pieces of streams are under way"):format(under_way) end
   if info.unconfirmed > 0 and not confirmed then
     out[#out + 1] = ("the server repeats %d notifies or answers until they are confirmed"):format(info.unconfirmed)
   end
@@ -125,7 +126,7 @@ end
 
 local function is_busy(self, confirmed)
   local info = self.core:info()
-  if info.under_way > 0 or info.unconfirmed > 0 and not confirmed then return true end
+  if info.under_way > (confirmed and info.datagrams or 0) or info.unconfirmed > 0 and not confirmed then return true end
   for _, client in pairs(self.by_peer) do
     if not client:idle() then return true end
   end
@@ -138,7 +139,7 @@ end
 function methods:settle(seconds)
   local core, limit, repeated = self.core, self.core:now() + ns(seconds or 60), self.core:now() + ns(REPEATED)
   while true do
-    local confirmed = core:now() >= repeated -- what is still repeated now was told later
+    local confirmed = core:now() >= repeated -- what is repeated or flies now is younger: of ticks, keep-alives
     if not is_busy(self, confirmed) then return true end
     if core:now() >= limit then
       expect.fail(("the world did not settle within %g s (at %.3f s, seed %d):\n  %s"):format(seconds or 60, self:now(),
