@@ -116,8 +116,10 @@ static bool first_book(struct ump_rules *r, struct ump_load *how, ump_time now) 
   struct ump_engine *e = r->cfg.engine;
   struct ump_book *b = ump__rules_new_book(r, how->findings);
   if (!b) return false;
+  bool ready = !r->cfg.start || ump__book_go_on(b, r->cfg.start);
+  if (!ready) ump_buf_text(how->findings, "out of memory");
   ump_engine_begin(e, &b->face, now);
-  if (!ump__book_load(b, how)) {
+  if (!ready || !ump__book_load(b, how)) {
     ump_engine_rollback(e);
     ump__book_free(b);
     return false;
@@ -125,6 +127,7 @@ static bool first_book(struct ump_rules *r, struct ump_load *how, ump_time now) 
   ump_engine_commit(e);
   ump_engine_set_rulebook(e, &b->face, now);
   r->book = b;
+  r->cfg.start = NULL;
   r->loads = 1;
   return true;
 }

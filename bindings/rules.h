@@ -7,11 +7,19 @@
 
 struct ump_rules;
 
+/* How another rulebook left things (ump_rules_snapshot), for one that goes on from there. */
+struct ump_rules_start {
+  const struct ump_bytes *clients; /* client.data of each in the engine, oldest first; empty: nothing */
+  size_t n_clients;
+  const uint64_t *random;          /* math.random's state, 4 words; NULL: anew */
+};
+
 struct ump_rules_cfg {
   const char *path;        /* a .lua file, or a folder with init.lua; copied */
   struct ump_vm_cfg vm;    /* root is set from path; library must be given; borrowed pointers stay borrowed */
   struct ump_engine *engine; /* borrowed; must outlive the rules */
   ump_time load_budget;    /* hard budget of loading the file and of load(); 0: 1 s */
+  const struct ump_rules_start *start; /* for ump_rules_open alone; NULL: nobody is there */
 };
 
 /* What went wrong with a rulebook, in words for its author: "rules/arena.lua:12: ..." and what to do; several lines when
@@ -51,6 +59,16 @@ int ump_rules_set_path(struct ump_rules *r, const char *path);
 
 /* Calls save(); the bytes are borrowed until the next call. 0, or a negative code (logged). Empty: no save handler, or nil. */
 int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out);
+
+/* What a rulebook elsewhere would have to be given to go on from here: saved once, then client for each, oldest first. The bytes
+ * are borrowed for the call. 0, or a negative code (logged, nothing told): save() failed, or data that is not plain. */
+struct ump_rules_teller {
+  void (*saved)(void *ctx, struct ump_bytes saved, int64_t version);
+  void (*client)(void *ctx, const struct ump_client *c, struct ump_bytes data);
+  void *ctx;
+};
+int ump_rules_snapshot(struct ump_rules *r, ump_time now, const struct ump_rules_teller *tell);
+void ump_rules_random(const struct ump_rules *r, uint64_t state[4]); /* math.random's */
 
 /* `umpire check`: loads it in the sandbox without an engine, checks it, and describes it or says what is wrong. */
 bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report);

@@ -17,5 +17,7 @@ bool ump__rules_place(struct ump_rules *r);
 struct ump_book *ump__rules_new_book(struct ump_rules *r, struct ump_buf *findings);
 /* Leaves what save() gives, packed, in b->out; empty: nothing. 0 or enum ump_vm_err, the message being the VM's. */
 int ump__book_save(struct ump_book *b, ump_time budget);
+/* snapshot.c: before it is loaded. false: no memory */
+bool ump__book_go_on(struct ump_book *b, const struct ump_rules_start *s);
 
 #endif

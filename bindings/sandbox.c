@@ -230,7 +230,7 @@ void ump__sandbox_open(lua_State *L) {
   ump__sandbox_take(L, stock, lua_gettop(L), from_utf8);
   add_library(L, 1, "utf8");
   ump__sandbox_open_require(L, 1);
-  if (!ump_vm_of(L)->cfg.watchdog) ump__sandbox_open_ordered(L, 1); /* the same run every time */
+  if (!ump_vm_of(L)->cfg.watchdog || ump_vm_of(L)->cfg.ordered) ump__sandbox_open_ordered(L, 1); /* the same run every time */
   lua_pushvalue(L, 1);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_pushvalue(L, 1);

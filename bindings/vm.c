@@ -19,6 +19,7 @@ struct ump_vm *ump_vm_of(lua_State *L) {
 }
 
 lua_State *ump_vm_state(struct ump_vm *vm) { return vm->L; }
+struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm) { return &vm->random; }
 size_t ump_vm_memory(const struct ump_vm *vm) { return vm->memory; }
 uint64_t ump_vm_allocated(const struct ump_vm *vm) { return vm->allocated; }
 struct ump_bytes ump_vm_error(const struct ump_vm *vm) { return ump_bytes(vm->error, vm->error_n); }

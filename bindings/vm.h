@@ -41,6 +41,7 @@ struct ump_vm_cfg {
   ump_time soft, hard;         /* per call: logged over soft (0: 5 ms), ended over hard (0: 50 ms) */
   uint64_t instructions;       /* watchdog NULL: instead of hard (0: 5 000 000) */
   struct ump_watchdog *watchdog; /* borrowed; NULL: count instructions */
+  bool ordered;                /* pairs goes in the order of the keys, as it does without a watchdog: a run can be repeated */
   const struct ump_log *log;   /* borrowed */
   struct ump_rng rng;          /* seeds math.random: asked for 64 bits once, when the VM is made */
   ump_time (*now)(void *ctx);  /* the host clock, for os.clock */
@@ -52,6 +53,7 @@ struct ump_vm_cfg {
 struct ump_vm *ump_vm_new(const struct ump_vm_cfg *cfg, char *error, size_t error_cap);
 void ump_vm_free(struct ump_vm *vm); /* NULL is allowed; runs no finalizer of the rulebook's for longer than the hard budget */
 void ump_vm_chance_from(struct ump_vm *vm, const struct ump_vm *before); /* math.random goes on where that VM's is */
+struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm); /* math.random's state, to be kept or put back */
 lua_State *ump_vm_state(struct ump_vm *vm); /* for C functions called through ump_vm_call; at top level only to read */
 struct ump_vm *ump_vm_of(lua_State *L);     /* the VM a state (or a coroutine of it) belongs to */
 
