@@ -41,6 +41,7 @@ enum { NO_NAME = 0, OTHERS = 0xFF };
 struct ump_costs {
   const struct ump_mem *mem;
   struct ump_cost_row *slot[SLOTS];
+  struct ump_cost_row *last; /* of the event before: most events are like it */
   size_t n;
 };
 
@@ -142,8 +143,10 @@ void ump_costs_free(struct ump_costs *costs) {
 void ump_costs_begin(struct ump_costs *costs, const struct ump_cause *cause, uint64_t allocated, struct ump_costing *out) {
   struct ump_bytes name = name_of(cause);
   *out = (struct ump_costing){.measured = true};
-  if (name.n <= UMP_COST_NAME)
-    out->row = row_of(costs, cause->deed, protocol_of(cause), name, false, cause->deed != UMP_DO_EVENT);
+  if (costs->last && is_row(costs->last, cause->deed, protocol_of(cause), name, false))
+    out->row = costs->last;
+  else if (name.n <= UMP_COST_NAME)
+    out->row = costs->last = row_of(costs, cause->deed, protocol_of(cause), name, false, cause->deed != UMP_DO_EVENT);
   if (out->row) {
     uint64_t calls = out->row->part[0].calls;
     out->measured = calls < SURE || calls % ONE_IN == 0;
