@@ -113,14 +113,18 @@ void ump_host_stop(struct host *h, int signo) {
   h->stopping = signo;
   bound_the_drain(h); /* before the log says so: whoever reads that may send the second signal */
   ump_logger_say(h->logger, UMP_INFO, "stop", "stopping (%s)",
-                 signo == SIGTERM  ? "SIGTERM"
-                 : signo == SIGINT ? "SIGINT"
-                                   : "umpire stop");
+                 signo == SIGTERM   ? "SIGTERM"
+                 : signo == SIGINT  ? "SIGINT"
+                 : signo == SIGUSR1 ? "a client's shutdown command"
+                                    : "umpire stop");
   ump_loop_stop(h->loop);
 }
 
 static void on_stop(void *ctx, int signo) {
   ump_host_stop(ctx, signo);
+}
+static void on_asked_to_stop(void *ctx) {
+  ump_host_stop(ctx, SIGUSR1); /* which stands for it: we catch no such signal */
 }
 
 /* ---- building ---- */
@@ -163,7 +167,8 @@ static int make_engine(struct host *h) {
   if (!h->engine) return fail(h, EXIT_RULEBOOK, "start", "out of memory");
   h->watchdog = ump_watchdog_new(o->stuck_time, &h->log);
   if (!h->watchdog) return fail(h, EXIT_RULEBOOK, "start", "cannot start the watchdog thread");
-  struct ump_loop_cfg loop = {.mem = &ump_mem_libc, .engine = h->engine, .log = &h->log, .logger = h->logger};
+  struct ump_loop_cfg loop = {.mem = &ump_mem_libc, .engine = h->engine, .log = &h->log, .logger = h->logger,
+                              .asked_to_stop = on_asked_to_stop, .ctx = h};
   h->loop = ump_loop_new(&loop);
   struct ump_signals_cfg signals = {.reload = on_hup, .stop = on_stop, .ctx = h};
   h->signals = h->loop ? ump_signals_new(h->loop, &signals) : NULL;

@@ -6,11 +6,12 @@
 #include "proto/joint/joint.h"
 #include "proto/laneya/laneya.h"
 #include "proto/neteria/neteria.h"
+#include "proto/pygase/pygase.h"
 #include "proto/pymmorpg/pymmorpg.h"
 #include "serve.h"
 #include "stream.h"
 
-static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_laneya, &ump_joint, &ump_pymmorpg};
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_pygase, &ump_laneya, &ump_joint, &ump_pymmorpg};
 
 /* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
 #define STUCK_AFTER 100000

@@ -116,6 +116,9 @@ static void handle(struct ump_engine *e, uint32_t listener, struct ump_event *ev
     ump__client_rename(e, ev->client, NULL);
     ump__logins_overtake(e, ev->client);
     break;
+  case UMP_EVENT_STOP:
+    e->stop_asked = true;
+    break;
   case UMP_EVENT_NONE:
     break;
   }
@@ -281,6 +284,9 @@ enum ump_encoding ump_engine_encoding(const struct ump_engine *e, const struct u
 }
 ump_time ump_engine_beat(const struct ump_engine *e) {
   return ump__ticks_beat(e);
+}
+bool ump_engine_stop_asked(const struct ump_engine *e) {
+  return e->stop_asked;
 }
 ump_time ump_engine_now(const struct ump_engine *e) {
   return e->now;

@@ -74,6 +74,8 @@ void ump_engine_expire(struct ump_engine *e, ump_time now); /* timers, ticks, re
  * where the wire has a word for it; then the rulebook's timers end, and there are no more ticks. Nobody is admitted any
  * more. Flush afterwards. */
 void ump_engine_drain(struct ump_engine *e, ump_time now);
+/* A client has asked for the host to stop, by a listener whose option allows it. The driver stops in good order. */
+bool ump_engine_stop_asked(const struct ump_engine *e);
 
 /* ---- what a rulebook may ask for ----
  * Inside a call into the rulebook these are kept and take effect, in order, when the call succeeded; kicks come last,

@@ -92,6 +92,7 @@ struct ump_engine {
   struct ump_limits limits;
   ump_time now, tidy_at;
   struct ump_rulebook *rb;
+  bool stop_asked; /* by a client that may */
   bool draining;
 
   struct ump__listener *listeners;

@@ -85,6 +85,7 @@ static void work(struct ump_loop *l) {
   if (l->cfg.logger && ump_logger_deadline(l->cfg.logger) <= now) ump_logger_tick(l->cfg.logger, now);
   if (ump_engine_deadline(l->cfg.engine) <= now) ump_engine_expire(l->cfg.engine, now);
   flush_ports(l, now);
+  if (l->cfg.asked_to_stop && ump_engine_stop_asked(l->cfg.engine)) l->cfg.asked_to_stop(l->cfg.ctx);
   if (l->settling && ump_engine_load(l->cfg.engine) == 0 && !any_blocked(l)) uv_stop(&l->uv);
 }
 

@@ -25,6 +25,8 @@ struct ump_loop_cfg {
   struct ump_engine *engine;
   const struct ump_log *log;
   struct ump_logger *logger; /* tells of suppressed lines in time even when nothing else happens; may be NULL */
+  void (*asked_to_stop)(void *ctx); /* by a client (ump_engine_stop_asked), once each turn from then on; may be NULL */
+  void *ctx;
 };
 
 struct ump_loop *ump_loop_new(const struct ump_loop_cfg *cfg); /* NULL: no memory or no file descriptor */

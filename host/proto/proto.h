@@ -38,6 +38,7 @@ enum ump_event_type {
   UMP_EVENT_NAME,       /* the session has taken the name in `user`, as its protocol lets it: no password, no answer */
   UMP_EVENT_LOGOUT,     /* the session goes on, but what it had logged in as is void (a moved address, then in `from`; a logout) */
   UMP_EVENT_DISCONNECT, /* the session is gone; the engine lets go of the client. No answer */
+  UMP_EVENT_STOP,       /* a client that the operator allowed to has told the host to stop; of no session. No answer */
 };
 
 struct ump_event {
