@@ -75,6 +75,7 @@ void ump__client_leave(struct ump_engine *e, struct ump_client *c) {
 static void client_delete(struct ump_engine *e, struct ump_client *c) {
   ump__client_leave(e, c);
   if (!ump_list_empty(&e->logins)) ump__logins_forget(e, c);
+  ump__feed_leave(e, c);
   ump_list_remove(&c->all);
   ump_list_remove(&c->kicks);
   ump_blob_unref(c->farewell);

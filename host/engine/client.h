@@ -29,6 +29,9 @@ struct ump_client {
   struct ump_list kicks;     /* in the queue of those to be kicked */
   struct ump_blob *farewell; /* the reason of the kick under way */
   uint64_t kicked_in;        /* the call into the rulebook that asked for its kick */
+  struct ump_view *view;     /* what of the state it may see; NULL: nothing */
+  uint64_t seen;             /* the version of the state that its view was evaluated for; 0: never, nothing goes out */
+  struct ump__subscriber *subscription; /* NULL: none */
   uint64_t asked_in;         /* the call that last asked for notifies to it */
   uint32_t asked;            /* how many notifies that call has asked for */
   ump_time window_due;       /* its share of the exactly-once window is used up to this time; see judge.c */

@@ -10,7 +10,7 @@
 
 enum { FIRST_EFFECTS = 32 };
 
-enum kind { NOTIFY, BROADCAST, KICK, TIMER, CANCEL, NAME };
+enum kind { NOTIFY, BROADCAST, KICK, TIMER, CANCEL, NAME, UPDATE, SUBSCRIBE, UNSUBSCRIBE };
 
 struct ump__effect {
   uint16_t kind;     /* enum kind */
@@ -21,6 +21,7 @@ struct ump__effect {
     struct ump_blob *blob; /* NOTIFY, BROADCAST: the payload. KICK: the reason */
     uint64_t timer;        /* TIMER, CANCEL */
     char *name;            /* NAME */
+    struct ump_state_patch *patch; /* UPDATE */
   };
 };
 
@@ -62,7 +63,12 @@ static void drop(struct ump_engine *e, struct ump__effect *f) {
   case NAME:
     ump__text_free(e->mem, f->name);
     break;
+  case UPDATE:
+    ump_state_patch_free(e->state, f->patch);
+    break;
   case CANCEL:
+  case SUBSCRIBE:
+  case UNSUBSCRIBE:
     break;
   }
 }
@@ -111,6 +117,14 @@ static void perform(struct ump_engine *e, struct ump__effect *f) {
     if (!c) break;
     ump__client_rename(e, c, f->name);
     return;
+  case UPDATE:
+    ump_state_merge(e->state, f->patch);
+    UMP__COUNT(e, updates);
+    return;
+  case SUBSCRIBE:
+  case UNSUBSCRIBE:
+    if (c && c->admitted && !c->leaving) ump__subscribe(e, c, f->kind == SUBSCRIBE);
+    return;
   }
   drop(e, f);
 }
@@ -131,12 +145,15 @@ static void finish(struct ump_engine *e, void (*each)(struct ump_engine *, struc
   x->asking = UMP__REFUSE;
   for (size_t i = 0; i < x->n; i++) each(e, &x->v[i]);
   x->n = x->bytes = x->broadcasts = 0;
+  x->updates = false;
   x->asking = UMP__AT_ONCE;
   x->owner = NULL;
 }
 
 void ump__call_commit(struct ump_engine *e) {
+  bool updates = e->effects.updates;
   finish(e, perform);
+  if (updates) ump__feed_changed(e);
 }
 void ump__call_rollback(struct ump_engine *e) {
   finish(e, drop);
@@ -299,6 +316,60 @@ int ump_engine_set_name(struct ump_engine *e, struct ump_client *c, const struct
              name ? name->n : 0);
   if (err) ump__text_free(e->mem, copy);
   return err;
+}
+
+/* ---- the state ---- */
+
+enum { FITS_ALWAYS = 512 }; /* bytes as plain data: less than a third of the smallest packet that any wire has */
+
+struct wires {
+  const struct ump_engine *e;
+  const char *scheme;
+};
+
+static int fits_wires(void *ctx, struct ump_bytes plain) {
+  struct wires *w = ctx;
+  for (uint32_t i = 0; i < w->e->n_listeners; i++) {
+    const struct ump__listener *l = &w->e->listeners[i];
+    int err = l->ops->state_fits ? l->ops->state_fits(l->self, plain) : 0;
+    if (err) return w->scheme = l->ops->scheme, err;
+  }
+  return 0;
+}
+
+static int check_wires(struct ump_engine *e, const struct ump_state_patch *p, struct ump_state_fault *why) {
+  struct wires w = {e, NULL};
+  int err = ump_state_patch_each(e->state, p, FITS_ALWAYS, fits_wires, &w, why);
+  if (w.scheme) why->scheme = w.scheme;
+  return err;
+}
+
+int ump_engine_update(struct ump_engine *e, struct ump_bytes plain, struct ump_state_fault *why) {
+  struct ump_state_patch *p = NULL;
+  *why = (struct ump_state_fault){.why = "asks for more than one call may ask for"};
+  if (e->effects.asking == UMP__REFUSE) return UMP_EFULL;
+  int err = ump_state_patch_read(e->state, plain, &p, why);
+  if (err) return err;
+  if ((err = check_wires(e, p, why))) return ump_state_patch_free(e->state, p), err;
+  if (e->effects.asking == UMP__AT_ONCE) {
+    ump_state_merge(e->state, p);
+    UMP__COUNT(e, updates);
+    ump__feed_changed(e);
+    return 0;
+  }
+  err = keep(e, (struct ump__effect){.kind = UPDATE, .patch = p}, plain.n);
+  if (err)
+    ump_state_patch_free(e->state, p);
+  else
+    e->effects.updates = true;
+  return err;
+}
+
+int ump_engine_subscribe(struct ump_engine *e, struct ump_client *c, bool on) {
+  int err = addressable(e, c);
+  if (err || e->listeners[c->listener].ops->state_fits) return err;
+  if (e->effects.asking == UMP__AT_ONCE) return ump__subscribe(e, c, on), 0;
+  return keep(e, (struct ump__effect){.kind = on ? SUBSCRIBE : UNSUBSCRIBE, .slot = c->slot, .serial = c->serial}, 0);
 }
 
 /* ---- calls that the engine does not make itself ---- */

@@ -16,6 +16,8 @@ static struct ump_limits with_defaults(struct ump_limits l) {
       .effect_bytes = or_else(l.effect_bytes, (size_t)16 << 20),
       .timers = (uint32_t)or_else(l.timers, 65536),
       .attempts = (uint32_t)or_else(l.attempts, 10),
+      .state_bytes = or_else(l.state_bytes, (size_t)16 << 20),
+      .state_keys = (uint32_t)or_else(l.state_keys, 262144),
   };
 }
 
@@ -37,7 +39,16 @@ struct ump_engine *ump_engine_new(const struct ump_engine_cfg *cfg, ump_time now
   struct ump_hash_key window = fresh_key(e->rng), attempts = fresh_key(e->rng);
   ump__attempts_init(&e->attempts, e->mem, &attempts);
   e->verdicts = ump_verdicts_new(e->mem, &window, e->limits.window_bytes, now);
-  if (e->verdicts) return e;
+  if (!e->verdicts) goto no_verdicts;
+  struct ump_hash_key keys = fresh_key(e->rng);
+  e->state = ump_state_new(e->mem, &keys, &(struct ump_state_limits){e->limits.state_bytes, e->limits.state_keys});
+  if (!e->state) goto no_state;
+  e->feed.key = keys;
+  if (ump__feed_init(e) == 0) return e;
+  ump_state_free(e->state);
+no_state:
+  ump_verdicts_free(e->verdicts);
+no_verdicts:
   ump_free(e->mem, e, sizeof *e);
   return NULL;
 }
@@ -50,6 +61,8 @@ void ump_engine_free(struct ump_engine *e) {
   ump__effects_deinit(e);
   for (uint32_t i = 0; i < e->n_listeners; i++) e->listeners[i].ops->destroy(e->listeners[i].self);
   ump_free(e->mem, e->listeners, e->n_listeners * sizeof *e->listeners);
+  ump__feed_deinit(e);
+  ump_state_free(e->state);
   ump_verdicts_free(e->verdicts);
   ump__attempts_deinit(&e->attempts);
   ump_free(e->mem, e, sizeof *e);
@@ -67,7 +80,9 @@ int ump_engine_listen(struct ump_engine *e, const struct ump_proto_ops *ops, con
   struct ump__listener l = {.ops = ops, .attempts = attempts ? attempts : e->limits.attempts};
   size_t n = e->n_listeners;
   if (n > UINT16_MAX) return UMP_EFULL;
-  int err = ops->create(&l.self, cfg, now);
+  struct ump_proto_cfg own = *cfg;
+  own.feed = &e->feed.face;
+  int err = ops->create(&l.self, &own, now);
   if (err) return err;
   void *p = ump_realloc(e->mem, e->listeners, n * sizeof l, (n + 1) * sizeof l);
   if (!p) return ops->destroy(l.self), UMP_ENOMEM;
@@ -91,6 +106,7 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
   e->rb = rb;
   ump__ticks_set(e, rb ? rb->tick_rate : 0);
   for (uint32_t i = 0; i < e->n_listeners; i++) configure(e, &e->listeners[i]);
+  ump__feed_new_rules(e);
   ump__kicks_run(e); /* asked for by its load() */
 }
 
@@ -238,7 +254,7 @@ void ump_engine_account_answer(struct ump_engine *e, uint64_t ticket, int answer
 }
 
 ump_time ump_engine_deadline(const struct ump_engine *e) {
-  ump_time at = ump__timers_deadline(e);
+  ump_time at = ump_time_min(ump__timers_deadline(e), e->feed.beat_at);
   if (ump_verdicts_untidy(e->verdicts)) at = ump_time_min(at, e->tidy_at);
   for (uint32_t i = 0; i < e->n_listeners; i++)
     at = ump_time_min(at, e->listeners[i].ops->deadline(e->listeners[i].self));
@@ -250,7 +266,7 @@ void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump
 }
 
 static void tell_watcher(struct ump_engine *e) {
-  ump_time due = e->timers_called ? ump__timers_deadline(e) : UMP_NEVER;
+  ump_time due = e->timers_called ? ump_time_min(ump__timers_deadline(e), e->feed.beat_at) : UMP_NEVER;
   if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now);
 }
 
@@ -266,6 +282,7 @@ void ump_engine_expire(struct ump_engine *e, ump_time now) {
   settle(e);
   tell_watcher(e);
   ump__timers_run(e);
+  if (e->feed.beat_at <= e->now) ump__feed_beat(e);
   settle(e);
   if (e->tidy_at <= e->now) {
     ump_verdicts_tidy(e->verdicts, e->now);
@@ -299,6 +316,9 @@ const struct ump_log *ump_engine_log(const struct ump_engine *e) {
 }
 const struct ump_mem *ump_engine_mem(const struct ump_engine *e) {
   return e->mem;
+}
+const struct ump_state *ump_engine_state(const struct ump_engine *e) {
+  return e->state;
 }
 size_t ump_engine_n_listeners(const struct ump_engine *e) {
   return e->n_listeners;

@@ -9,6 +9,7 @@
 
 #include "engine/client.h"
 #include "engine/rulebook.h"
+#include "engine/state.h"
 #include "proto/proto.h"
 
 struct ump_engine;
@@ -22,6 +23,8 @@ struct ump_limits {    /* 0 in a field: its default */
   size_t effect_bytes;   /* their data: 16 MiB */
   uint32_t timers;       /* of the rulebook: 65536 */
   uint32_t attempts;     /* log-ins a minute per address and per name: 10 */
+  size_t state_bytes;    /* the replicated state, with its administration (state.h): 16 MiB */
+  uint32_t state_keys;   /* its keys at all depths; so many removed ones may be remembered, too: 262144 */
 };
 
 struct ump_engine_cfg {
@@ -104,6 +107,14 @@ int ump_engine_cancel(struct ump_engine *e, uint64_t id); /* 0; UMP_EGONE: no su
  * UMP_EINVAL: not 1-64 bytes of UTF-8 without control characters */
 int ump_engine_set_name(struct ump_engine *e, struct ump_client *c, const struct ump_bytes *name);
 
+/* Merges a patch into the replicated state (state.h). plain: base/plain.h with UMP_PLAIN_DELETE, borrowed. What the state
+ * looks like is not changed before the call has succeeded. 0; UMP_EINVAL, UMP_ETOOBIG (a value fits some wire not at all),
+ * UMP_EFULL (the state's limits, or too many effects): *why says it; UMP_ENOMEM */
+int ump_engine_update(struct ump_engine *e, struct ump_bytes plain, struct ump_state_fault *why);
+/* The state for a client whose protocol does not carry it, as notifies named "state" (subscribe.c); or no more of them. A
+ * client whose protocol carries it has it anyway: nothing is done. 0, UMP_EGONE, UMP_EFULL, UMP_ENOMEM */
+int ump_engine_subscribe(struct ump_engine *e, struct ump_client *c, bool on);
+
 /* Calls into a rulebook that the engine does not make itself (load of a new rulebook, a console): what rb asks for
  * between begin and commit or rollback is kept, and done or dropped then.
  *
@@ -131,6 +142,7 @@ const struct ump_mem *ump_engine_mem(const struct ump_engine *e);
 size_t ump_engine_n_clients(const struct ump_engine *e);
 /* Those admitted and not leaving, oldest first. NULL: the first; the end. */
 struct ump_client *ump_engine_next_client(const struct ump_engine *e, const struct ump_client *after);
+const struct ump_state *ump_engine_state(const struct ump_engine *e); /* without what a call under way has asked for */
 size_t ump_engine_n_listeners(const struct ump_engine *e);
 const struct ump_proto_ops *ump_engine_listener(const struct ump_engine *e, uint32_t listener);
 struct ump_counters ump_engine_counters(const struct ump_engine *e);

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "engine/attempts.h"
 #include "engine/engine.h"
+#include "engine/feed.h"
 #include "engine/verdict.h"
 
 /* ---- counters: the name, as status and metrics print it, is the member's ---- */
@@ -33,6 +34,14 @@
   X(timers)            /* calls of rule timers */                                                                      \
   X(ticks)                                                                                                             \
   X(ticks_late)   /* of these: catching up after a stall */                                                            \
+  X(updates)               /* patches merged into the state */                                                          \
+  X(state_versions)        /* calls that changed it */                                                                 \
+  X(state_patches)         /* made for clients, each for all of the same moment and view */                            \
+  X(state_patch_bytes)     /* of these, as plain data */                                                               \
+  X(state_moments_expired) /* clients so far behind that they get the whole anew: too much was removed meanwhile */    \
+  X(state_told)            /* notifies of the state, to subscribers */                                                 \
+  X(state_untold)          /* times that a subscriber's queue had no room for one: it gets more later */               \
+  X(views)                 /* evaluated */                                                                             \
   X(calls_failed) /* calls into the rulebook that failed, of whatever kind; their effects were dropped */
 
 enum ump__count {
@@ -57,6 +66,7 @@ struct ump__effects {
   struct ump_rulebook *owner; /* who is asking */
   uint64_t call;              /* number of the call under way, for marks on clients and timers; 0: before the first */
   uint32_t broadcasts;        /* asked for in it */
+  bool updates;               /* the state has been asked to change */
 };
 
 /* ---- rule timers and ticks: see timer.c ---- */
@@ -109,6 +119,8 @@ struct ump_engine {
   uint64_t serials; /* the last one given */
 
   struct ump_verdicts *verdicts;
+  struct ump_state *state;
+  struct ump__feed feed;
   struct ump__effects effects;
   struct ump__timers timers;
   struct ump__ticks ticks;

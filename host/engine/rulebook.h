@@ -28,6 +28,12 @@ struct ump_rulebook_ops {
   /* 1 (of one that does not repeat): it did nothing, for others come first. It is called again in the next run of the
    * timers, after all that are due by now; in between the host looks at its sockets. */
   int (*timer)(void *self, uint64_t id);
+  /* What the client may see of the state: plain data for ump__view_make of view.h, borrowed until the next call. Must ask for
+   * nothing. May be NULL; asked only when `views` is set */
+  int (*view)(void *self, struct ump_client *c, struct ump_bytes *plain);
+  /* Not a call into the rulebook: plain data in another encoding, borrowed until the next call. 0, UMP_ENOSUPPORT,
+   * UMP_ENOMEM, UMP_EINVAL: it cannot be written so. May be NULL: nobody subscribes */
+  int (*encode)(void *self, struct ump_bytes plain, enum ump_encoding encoding, struct ump_bytes *out);
   /* An event of this client will be judged soon: steps 0 and 1, some events apart, call for what of it is in memory. */
   void (*expect)(const void *self, const struct ump_client *c, int step); /* may be NULL */
   /* These two let go and do no more: they ask nothing of the engine, and a judgement's reason and data outlive them. */
@@ -39,6 +45,7 @@ struct ump_rulebook_ops {
 struct ump_rulebook {
   const struct ump_rulebook_ops *ops;
   void *self;
+  bool views;       /* it decides who may see what of the state; else all see everything */
   double tick_rate; /* Hz, at most 1000; 0: no ticks. Read when it is put in place */
   struct ump_bytes config; /* what it declares for protocols, for ops->configure of proto.h; may be empty. Must stay */
 };

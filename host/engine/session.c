@@ -12,6 +12,7 @@ static void refuse(struct ump_engine *e, struct ump__listener *l, const struct u
 static void welcome(struct ump_engine *e, struct ump__listener *l, struct ump_client *c) {
   UMP__COUNT(e, connects);
   ump__client_admit(e, c);
+  ump__feed_welcome(e, c);
   l->ops->admit(l->self, c->session, c, c->serial, ump_bytes(NULL, 0), e->now);
   ump__call_commit(e);
 }

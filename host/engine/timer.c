@@ -205,7 +205,7 @@ void ump__timers_run(struct ump_engine *e) {
     if (at <= e->now && at <= beat)
       call_timer(e, UMP_CONTAINER(node, struct ump__timer, node));
     else if (beat <= e->now)
-      run_tick(e);
+      run_tick(e), ump__feed_beat(e);
     else
       return;
   }

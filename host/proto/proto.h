@@ -113,6 +113,8 @@ struct ump_patch {           /* counted; the engine's, except for form */
                                 Otherwise it is right too for one that has any later moment, up to `to`, which it was sent */
   struct ump_bytes plain;    /* one map (base/plain.h), merged deeply by the client: a map into a map key by key, anything else
                                 replaces, UMP_PLAIN_DELETE removes. Maps have string or integer keys. May be empty: no entries */
+  bool whole;                /* it is all that the client may see, made from nothing: there was no `from`, or too much has
+                                been removed since. What else the client has is not in the state (any more) */
   void *form;                /* the protocol's own encoding of plain, kept with it for the next client; NULL at first */
   void (*drop_form)(void *form); /* called for form, if there is one, when the patch goes */
 };
