@@ -68,7 +68,8 @@ function game.execute(client, event)
   if client.protocol == "neteria" then host.notify(client, event.name, event.data) end
 end
 return game]]
-local LISTEN = { "neteria://0.0.0.0:40080", "laneya://0.0.0.0:5001", "joint://0.0.0.0:7680", "pymmorpg://0.0.0.0:5050" }
+local LISTEN = { "neteria://0.0.0.0:40080", "laneya://0.0.0.0:5001", "joint://0.0.0.0:7680", "pymmorpg://0.0.0.0:5050",
+  "pygase://0.0.0.0:8080" }
 local OPTIONS = { joint = { channel = "lobby" }, pymmorpg = { user = "ann", password = "swordfish" } }
 
 local function play_beside(code, what, player)

@@ -247,7 +247,7 @@ describe("each example", function()
       local name = reference.name(item)
       it("of " .. name .. " works", function()
         local player = item.variable == "stream" and "laneya" or item.variable
-        if not set_of { "laneya", "joint", "pymmorpg" }[player] then player = "neteria" end
+        if not set_of { "laneya", "joint", "pymmorpg", "pygase" }[player] then player = "neteria" end
         blocks.try(code, name, player)
       end)
     end

@@ -14,6 +14,9 @@ does, and with `actions = laneya.ACTIONS` drops its connection over any update t
 the Haxe library would fall over it drops its connection and keeps the reason.
 `umpire.client.pymmorpg` pairs each reply with its request; `umpire.client.pickle` writes and reads pickles of plain data.
 
+`umpire.client.pygase` does on the wire what the class pygase.Client does, faults included, and keeps the copy of the state; strict,
+it raises where that dies. `umpire.client.msgpack` is its MessagePack.
+
 `umpire.sim.stream` says what a client of a further protocol has to offer to be played in the simulator.
 
 ## Editors

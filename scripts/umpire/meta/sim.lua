@@ -112,7 +112,7 @@ local world = {}
 ---
 ---    local bob = world:connect("neteria", { name = "bob", attempts = 3 })
 ---    assert.is_true(bob.registered, bob.refused)
----@param protocol string|nil "neteria" (default), "laneya", "joint", "pymmorpg"
+---@param protocol string|nil "neteria" (default), "pygase", "laneya", "joint", "pymmorpg"
 ---@param options umpire.sim.ClientOptions|nil an unknown one raises
 ---@return umpire.sim.Client client
 function world:connect(protocol, options) end
@@ -298,6 +298,7 @@ function world:close() end
 ---@field mode string|nil joint: of the channel
 ---@field max_chunk integer|nil joint: of the channel
 ---@field declared umpire.Channel|nil joint: the rulebook's table of the channel
+---@field strict boolean|nil pygase: false: it drops what the real client dies of
 ---@field web boolean|nil joint: over WebSocket
 ---@field origin string|nil joint: of the page that it says it is on
 
@@ -780,5 +781,68 @@ function pymmorpg:login(user, password) end
 ---    ann:send_pickle "nonsense"
 ---@param bytes string
 function pymmorpg:send_pickle(bytes) end
+
+--[[md
+### A PyGaSe player
+
+Has `received`, `last`, `forget`, `expects` and the other methods for links and expectations as above. Packages go to and fro all
+the time; the wire has no verdicts. It is as strict as the real client: what that dies of (a doubled package, one more than 32
+behind, one over 2048 bytes, ...) raises in the middle of `world:advance`. A network that doubles packages to the clients does
+that: give `down = { duplicate = 0 }`, or connect with `strict = false`.
+]]
+
+---@class umpire.sim.PyGaSe
+---@field state table its copy of host.state
+---@field wire table umpire.client.pygase: `time_order`, `status`, `latency`, `interval`, `count`
+local pygase = {}
+
+---Sends an event, and lets time pass until its package was received (`acked`) or that is not known after a second (`lost`).
+---Neither says whether it was legal.
+---
+---    assert.is_true(ann:event("MOVE", { player_id = 3, new_position = { 12, 40 } }).acked)
+---@param name string
+---@param data umpire.Data its array part are the positional arguments, the rest the keyword arguments
+---@param options { retries: integer }|nil so often it is sent again when it seems lost; it may be executed more than once
+---@return table handle acked, lost, done, time
+function pygase:event(name, data, options) end
+
+---Sends an event and returns at once.
+---
+---    ann:send("JOIN", { "ann" }, { retries = 3 })
+---@param name string
+---@param data umpire.Data
+---@param options { retries: integer }|nil
+---@return table handle
+function pygase:send(name, data, options) end
+
+---Unplugged for a while (true), and plugged in again (false). What is sent either way meanwhile is lost.
+---
+---    ann:silence "up"
+---    world:advance(6) -- the server gives it up
+---    ann:silence(false)
+---@param on boolean|"up"|"down"|nil "up": only what it sends; "down": only what it gets
+---@return umpire.sim.PyGaSe player
+function pygase:silence(on) end
+
+---Ends without a word, as the real client does: the server finds out after 5 s.
+---
+---    ann:disconnect(true)
+---@param shutdown boolean|nil with the word "shutdown", which ends the original's server and here says that it leaves
+function pygase:disconnect(shutdown) end
+
+---Begins anew, as a program that was started again: with another port and nothing known. For the server it is somebody else.
+---
+---    ann:reconnect()
+---    assert.is_true(ann:ready())
+---@param options { address: string, wait: boolean }|nil
+---@return umpire.sim.PyGaSe player
+function pygase:reconnect(options) end
+
+---From now on it sends from another address, as after a NAT forgot it.
+---
+---    ann:move_to "10.7.7.7:7777"
+---@param address string
+---@return umpire.sim.PyGaSe player
+function pygase:move_to(address) end
 
 return sim

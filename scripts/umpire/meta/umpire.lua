@@ -191,7 +191,7 @@ function Rulebook.load(saved, from_version) end
 ---@class umpire.Client
 ---@field id string a UUID of the server's own making; may be told to other players
 ---@field name string|nil what it is logged in as; at most 64 bytes
----@field protocol "neteria"|"laneya"|"joint"|"pymmorpg" what it speaks
+---@field protocol "neteria"|"pygase"|"laneya"|"joint"|"pymmorpg" what it speaks
 ---@field address string "192.0.2.7:50123", "[2001:db8::1]:50123"
 ---@field version string|nil its own word for its version; at most 64 bytes. Neteria's real client does not say
 ---@field channel string|nil joint: the [channel](#channels) of the rulebook's that it is in
@@ -216,6 +216,7 @@ How name and data meet each wire:
 | | an event's name and data | what a client is told |
 |---|---|---|
 | neteria | a string is the name; an object with one key is name and data; anything else is data without a name | a name alone is the string; name and data `{name: data}`; data without a name as it is. One notify is at most 10 240 bytes |
+| pygase | the type; data's array part are the positional arguments, the rest the keyword arguments; none: nil | the same, as an event of at most 1900 bytes. A value that is no table is one argument |
 | laneya | the action, and the object of its arguments | an `update` with action and data |
 | joint | `"chunk"` or `"data"` and the bytes as a string, or a remote procedure's name and the list of its arguments | bytes, or a call of a remote procedure of the client's |
 | pymmorpg | the command (`update`, `move`, `get`, `set`, `edit`), and a list of its arguments. A relative `set`, whose value came in a tuple: `data[3]` is the value, `data.relative` is true | a flag on its next reply: `"map"`, `"client"` or any other name, which has no data there (`notify` with data raises; `broadcast` with data passes those clients over). What `execute` returns is the reply: nothing is True (for `get` None, for `update` an empty list), and `pos` of each thing of an `update` becomes a tuple |
@@ -504,6 +505,10 @@ stand in brackets, and port 0 lets the system pick one. `umpire run --help` desc
 ---@field compression boolean understands the original's compressed datagrams (Python 2 clients only)
 ---@field ignore_encryption boolean lets clients that ask for encryption go on in plain text
 ---@field queue_mib integer MiB of verdicts and notifies that wait to be sent or confirmed
+
+---pygase: UDP, port 8080.
+---@class umpire.listen.pygase
+---@field host_shutdown boolean lets the client that has been connected for longest stop the host with its shutdown command
 
 ---laneya: TCP, port 5001.
 ---@class umpire.listen.laneya
