@@ -21,10 +21,11 @@ struct ump_json_lua {
   char mark[26];          /* begins every marked string; with its NUL */
   size_t n_mark;
   struct ump_buf scratch; /* rewritten text */
+  bool sorted;            /* members go in the order of their keys: the same text every time */
   size_t memory;          /* the VM's limit; given by whoever opens it, 0: 64 MiB, as in ump_vm_cfg */
 };
 
-/* Loads and limits lua-cjson. j starts zeroed but for scratch and memory. */
+/* Loads and limits lua-cjson. j starts zeroed but for scratch, sorted and memory. */
 void ump_json_lua_open(lua_State *L, struct ump_json_lua *j, const struct ump_rng *rng);
 
 /* Pushes the value of a checked text (codec/json.h). holds: enum ump_json_holds. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "bindings/json_lua.h"
+#include "bindings/json_sorted.h"
 #include "bindings/value.h"
 
 struct encoder {
@@ -255,5 +256,6 @@ struct ump_bytes ump_json_lua_text(lua_State *L, struct ump_json_lua *j, int ind
     lua_pop(L, 1);
     lua_pushlstring(L, (const char *)j->scratch.p, j->scratch.n);
   }
+  if (j->sorted) ump__json_sort(L);
   return top_bytes(L);
 }

@@ -390,6 +390,7 @@ static int open_body(lua_State *L) {
   lua_pushlightuserdata(L, b);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &book_key);
   ump_value_open(L);
+  b->json.sorted = !b->cfg.watchdog; /* instructions are counted so that it runs the same way every time */
   ump_json_lua_open(L, &b->json, &b->cfg.rng);
   ump__client_open(L, b);
   ump__event_open(L, b);

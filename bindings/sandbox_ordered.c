@@ -25,6 +25,8 @@ struct key {
   size_t n;
 };
 
+static const char ordered_key; /* registry: true */
+
 enum { NUMBER, STRING, BOOLEAN, NAMED, OTHER };
 
 static int compare_text(const struct key *a, const struct key *b) {
@@ -67,12 +69,12 @@ static struct key describe(lua_State *L, int keys, int place) {
   return k;
 }
 
-/* Pushes a list of the keys of the table at index 1, in order. */
-static void push_keys(lua_State *L) {
-  int n = 0;
+void ump__ordered_keys(lua_State *L, int index) {
+  int n = 0, table = lua_absindex(L, index);
+  luaL_checkstack(L, 6, NULL);
   lua_newtable(L);
   int found = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, 1);) {
+  for (lua_pushnil(L); lua_next(L, table);) {
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
     lua_rawseti(L, found, ++n);
@@ -90,6 +92,8 @@ static void push_keys(lua_State *L) {
     lua_rawgeti(L, found, order[i - 1].place);
     lua_rawseti(L, -2, i);
   }
+  lua_replace(L, found);
+  lua_settop(L, found);
 }
 
 static int step(lua_State *L) { /* table -> key, value; upvalues: keys, position */
@@ -121,7 +125,7 @@ static int ordered_pairs(lua_State *L) {
   }
   lua_settop(L, 1);
   if (lua_istable(L, 1)) {
-    push_keys(L);
+    ump__ordered_keys(L, 1);
     lua_pushinteger(L, 0);
     lua_pushcclosure(L, step, 2);
   } else {
@@ -132,8 +136,16 @@ static int ordered_pairs(lua_State *L) {
   return 3;
 }
 
+bool ump__is_ordered(lua_State *L) {
+  bool is = lua_rawgetp(L, LUA_REGISTRYINDEX, &ordered_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is;
+}
+
 void ump__sandbox_open_ordered(lua_State *L, int env) {
   env = lua_absindex(L, env);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ordered_key);
   lua_pushcfunction(L, ordered_pairs);
   lua_setfield(L, env, "pairs");
 }

@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <lauxlib.h>
 
+#include "bindings/sandbox_ordered.h"
+
 static const char array_key; /* its address is the registry key of the metatable of lists */
 
 /* ---- lists ---- */
@@ -93,6 +95,7 @@ struct packer {
   const struct ump_packing *how;
   struct ump_buf *out;
   size_t left; /* values */
+  bool ordered;
 };
 
 static void pack(struct packer *p, int index, const struct ump_walk *at);
@@ -170,25 +173,48 @@ static bool in_list(lua_State *L, int key, uint32_t list) {
   return lua_isinteger(L, key) && (lua_Unsigned)lua_tointeger(L, key) - 1 < list;
 }
 
+/* The key and its value are on top. 1, or 0: it belongs to the list. */
+static size_t pack_pair(struct packer *p, struct ump_walk *w, uint32_t list) {
+  lua_State *L = p->L;
+  int type = lua_type(L, w->key);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN) {
+    ump__walk_push_path(L, w->up);
+    luaL_error(L, "%s has a %s as key: keys are strings, numbers or booleans", lua_tostring(L, -1),
+               luaL_typename(L, w->key));
+  }
+  if (in_list(L, w->key, list)) return 0;
+  p->left++; /* keys do not count */
+  pack(p, w->key, w);
+  pack(p, w->key + 1, w);
+  return 1;
+}
+
+/* In VMs that must run the same way every time, what leaves them is the same every time, too. */
+static size_t pack_ordered(struct packer *p, int table, struct ump_walk *w, uint32_t list) {
+  lua_State *L = p->L;
+  size_t n = 0;
+  ump__ordered_keys(L, table);
+  int keys = lua_gettop(L);
+  w->key = keys + 1;
+  for (lua_Integer i = 1; lua_rawgeti(L, keys, i) != LUA_TNIL; i++) {
+    lua_pushvalue(L, w->key);
+    lua_rawget(L, table);
+    n += pack_pair(p, w, list);
+    lua_settop(L, keys);
+  }
+  lua_settop(L, keys - 1);
+  return n;
+}
+
 /* The pairs whose keys are not in 1..list; returns how many. */
 static size_t pack_pairs(struct packer *p, int table, struct ump_walk *w, uint32_t list) {
   lua_State *L = p->L;
+  if (p->ordered) return pack_ordered(p, table, w, list);
   lua_pushnil(L);
   w->key = lua_gettop(L);
   size_t n = 0;
   while (lua_next(L, table)) {
-    int type = lua_type(L, w->key);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TBOOLEAN) {
-      ump__walk_push_path(L, w->up);
-      luaL_error(L, "%s has a %s as key: keys are strings, numbers or booleans", lua_tostring(L, -1),
-                 luaL_typename(L, w->key));
-    }
-    if (!in_list(L, w->key, list)) {
-      p->left++; /* keys do not count */
-      pack(p, w->key, w);
-      pack(p, w->key + 1, w);
-      n++;
-    }
+    n += pack_pair(p, w, list);
     lua_pop(L, 1);
   }
   return n;
@@ -263,7 +289,8 @@ static void pack(struct packer *p, int index, const struct ump_walk *at) {
 
 void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out) {
   struct ump_walk root = {.root = how->root};
-  struct packer p = {L, how, out, (how->values ? how->values : UMP_VALUE_COUNT) + 1}; /* and the outermost itself */
+  struct packer p = {L, how, out, (how->values ? how->values : UMP_VALUE_COUNT) + 1, /* and the outermost itself */
+                     ump__is_ordered(L)};
   luaL_checkstack(L, 8, NULL);
   pack(&p, lua_absindex(L, index), &root);
 }

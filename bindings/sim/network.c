@@ -55,26 +55,11 @@ void ump_sim_net_deinit(struct ump_sim_net *n) {
 
 /* ---- the trace ---- */
 
-/* The bytes of a datagram as a bag: two VMs may write the members of one JSON object in different orders (Lua's hash
- * seed differs from VM to VM), and that is no difference. */
-static uint64_t bag_of(struct ump_bytes b) {
-  uint64_t sum = b.n;
-  for (size_t i = 0; i < b.n; i++) {
-    uint64_t c = (uint64_t)b.p[i] + 1;
-    sum += c * c * c * 0x9e3779b97f4a7c15u;
-  }
-  return sum;
-}
-
-static void note(struct ump_sim_net *n, unsigned what, uint32_t peer, uint64_t detail, ump_time now) {
-  uint64_t words[4] = {what, peer, detail, (uint64_t)now};
+void ump__sim_note(struct ump_sim_net *n, unsigned what, uint32_t peer, struct ump_bytes data, ump_time now) {
   struct ump_hash_key key = {{0}};
+  uint64_t words[4] = {what, peer, ump_hash64(&key, data), (uint64_t)now};
   memcpy(key.b, &n->trace, sizeof n->trace);
   n->trace = ump_hash64(&key, ump_bytes(words, sizeof words));
-}
-
-void ump__sim_note(struct ump_sim_net *n, unsigned what, uint32_t peer, struct ump_bytes data, ump_time now) {
-  note(n, what, peer, bag_of(data), now);
 }
 
 /* ---- peers ---- */
@@ -217,8 +202,8 @@ static int transmit(struct ump_sim_net *n, struct datagram *head, struct ump__si
   f.lost |= n->peers[head->peer]->cut[head->way]; /* the dice were thrown: healing leaves the fates of others alone */
   ump_time out = through(lane, link, data.n, now);
   n->counts[UMP_SIM_SENT]++, n->counts[UMP_SIM_BYTES] += data.n;
-  note(n, (unsigned)head->way << 4 | (unsigned)f.lost << 2 | (unsigned)f.doubled << 1 | (unsigned)f.late, head->peer,
-       bag_of(data), now);
+  ump__sim_note(n, (unsigned)head->way << 4 | (unsigned)f.lost << 2 | (unsigned)f.doubled << 1 | (unsigned)f.late,
+                head->peer, data, now);
   if (out == UMP_NEVER) return n->counts[UMP_SIM_CROWDED]++, 0;
   if (f.lost) return n->counts[UMP_SIM_LOST]++, 0;
   ump_time at = out + ump__sim_delay(link, f.delay[0]);
@@ -249,7 +234,7 @@ int ump_sim_net_send_down(struct ump_sim_net *n, const struct ump_addr *to, stru
   struct ump_sim_peer *p = find(n, to);
   if (!p) {
     n->counts[UMP_SIM_SENT]++, n->counts[UMP_SIM_UNREACHABLE]++;
-    note(n, 0x100, 0, bag_of(data), now);
+    ump__sim_note(n, 0x100, 0, data, now);
     return 0;
   }
   struct datagram head = {.due.kind = UMP__DATAGRAM, .way = UMP_SIM_DOWN, .peer = p->number, .from = *to};

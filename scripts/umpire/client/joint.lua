@@ -8,6 +8,8 @@
 --   local lobby = client:enter("lobby", { mode = "chunk", on_chunk = function(channel, bytes) ... end })
 --   lobby:send "hello"
 --
+-- Options besides: origin, on_web_close, on_pong, and mask: a function that gives the 4 bytes of a WebSocket mask (default:
+-- chance).
 -- A channel's options, each optional:
 --   mode              "chunk" (default), "data" or "rpc";  max_chunk: the largest chunk both sides were built with (32768)
 --   remotes, client_remotes   for rpc, written as in a rulebook: { [0] = { { "step", "Int32", "Int32" } } }. remotes are the
@@ -17,6 +19,8 @@
 --   on_user(channel, user), on_user_gone(channel, user, reason)   an owner's users
 --   on_data(channel, bytes, user), on_chunk(channel, bytes, user), on_call(channel, name, arguments, user)   user: owner's only
 -- A channel: id, number (nil: not open), error, gone, users (of an owner: a set).
+local ordered = require "umpire.client.ordered"
+
 local M = {}
 
 local pack, unpack, byte, char = string.pack, string.unpack, string.byte, string.char
@@ -99,7 +103,7 @@ local function write_value(t, value, out)
     local n = 0
     for _ in pairs(value) do n = n + 1 end
     write_size(n, out)
-    for k, v in pairs(value) do
+    for k, v in ordered(value) do
       write_value(t.key, k, out)
       write_value(t.value, v, out)
     end
@@ -304,7 +308,7 @@ function M.new(options)
   assert(type(options.send) == "function", "send: a function that takes bytes is needed")
   return setmetatable({
     send_bytes = options.send, close_stream = options.close, web = options.web, origin = options.origin,
-    on_web_close = options.on_web_close, on_pong = options.on_pong,
+    mask = options.mask, on_web_close = options.on_web_close, on_pong = options.on_pong,
     ready = false,           -- may send frames
     said = {},               -- what waits for that
     owned = {}, entered = {},-- by number
@@ -325,7 +329,7 @@ function Client:_say(bytes)
     self.said[#self.said + 1] = bytes
     return
   end
-  self.send_bytes(self.web and M.web_frame(2, bytes) or bytes)
+  self.send_bytes(self.web and M.web_frame(2, bytes, self.mask and self.mask()) or bytes)
 end
 
 local function is_ready(self)
@@ -362,8 +366,10 @@ function Client:create(id, options) return ask(self, 0, id, options, true) end
 function Client:enter(id, options) return ask(self, 1, id, options, false) end
 
 --- A WebSocket's ping, and its close.
-function Client:ping(payload) self.send_bytes(M.web_frame(9, payload or "")) end
-function Client:web_close(code) self.send_bytes(M.web_frame(8, code and pack(">I2", code) or "")) end
+function Client:ping(payload) self.send_bytes(M.web_frame(9, payload or "", self.mask and self.mask())) end
+function Client:web_close(code)
+  self.send_bytes(M.web_frame(8, code and pack(">I2", code) or "", self.mask and self.mask()))
+end
 
 -- ---- what comes ----
 

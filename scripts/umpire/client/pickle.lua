@@ -6,6 +6,8 @@
 --
 -- None is nil at the top and pickle.null inside; lists and tuples are sequences, tuples marked by pickle.is_tuple; dicts are
 -- tables. An empty table is a list unless it is pickle.dict {}.
+local ordered = require "umpire.client.ordered"
+
 local M = {}
 
 local Tuple, Dict = { __name = "umpire.pickle.Tuple" }, { __name = "umpire.pickle.Dict" }
@@ -45,7 +47,7 @@ local function put_table(out, t)
     put_items(out, t, "t")
   elseif mark == Dict or (#t == 0 and next(t) ~= nil) then
     out[#out + 1] = "}("
-    for key, value in pairs(t) do
+    for key, value in ordered(t) do
       put(out, key)
       put(out, value)
     end

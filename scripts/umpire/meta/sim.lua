@@ -238,10 +238,19 @@ function world:info() end
 ---@return string? line
 function world:logged(text, pattern) end
 
----A hash of everything that was sent and what became of it: equal runs have equal ones.
+---A hash of everything that was sent, in order, and of what became of it and when, as 16 hex digits. Runs with the same seed and
+---the same script have the same, in every process; any other order or byte or fate gives another.
 ---
----    assert.equal(world:hash(), world:hash())
----@return string hash
+---    local trace = world:trace()
+---    ann:event "hello"
+---    assert.not_equal(trace, world:trace())
+---@return string trace
+function world:trace() end
+
+---The same, by its older name.
+---
+---    assert.equal(world:hash(), world:trace())
+---@return string trace
 function world:hash() end
 
 ---A function that sends any bytes from an address and returns the answers so far.

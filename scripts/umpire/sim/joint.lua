@@ -35,7 +35,14 @@ local function listen_to(self, options)
 end
 
 function Player:begin(options)
-  self.wire = joint.new { send = self:sender(), close = self:closer(), web = options.web, origin = options.origin }
+  local masks = self.peer
+  self.wire = joint.new {
+    send = self:sender(), close = self:closer(), web = options.web, origin = options.origin,
+    mask = function() -- the same run every time
+      masks = masks * 0x5bd1e995 + 0x9e3779b9 & 0xffffffff
+      return string.pack(">I4", masks)
+    end,
+  }
   if options.channel then self.channel = self.wire:enter(options.channel, listen_to(self, options)) end
 end
 

@@ -380,7 +380,11 @@ function methods:counters() return self.core:counters() end
 -- rulebook's VM), loads, refused, errors, tripped, hash (of the rulebook's files), version, path.
 function methods:info() return self.core:info() end
 
---- A hash of everything that was sent in this world and what became of it: two runs that were the same have the same.
+--- A hash of everything that was sent in this world, in order, and what became of it and when, as 16 hex digits: two runs that
+-- were the same have the same, also in another process.
+function methods:trace() return self.core:hash() end
+
+--- The same, by its older name.
 function methods:hash() return self.core:hash() end
 
 function methods:_take_log()
