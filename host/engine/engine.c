@@ -181,14 +181,27 @@ void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_a
   leave(e, listener);
 }
 
-void ump_engine_expect(const struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step) {
+/* Its place in the window is called for as soon as its name is known: that is the longest way, in a large window. */
+static void await(struct ump_engine *e, const struct ump_coming *coming) {
+  if (coming->id.n != UMP_UUID_TEXT) return;
+  struct ump__awaited *a = &e->awaited[e->n_awaited++ % UMP__AWAITED];
+  memcpy(a->id, coming->id.p, sizeof a->id);
+  a->serial = coming->serial;
+  a->key = ump_verdicts_key(e->verdicts, a->serial, coming->id);
+}
+
+void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step, struct ump_coming *coming) {
   const struct ump__listener *l = &e->listeners[listener];
-  struct ump_client *c = l->ops->expect ? l->ops->expect(l->self, in, step) : NULL;
+  if (!l->ops->expect) return;
+  l->ops->expect(l->self, in, step, coming);
+  const struct ump_client *c = coming->client;
   if (!c) return;
-  if (step == 2)
+  if (step == 2) {
     for (size_t line = 0; line < sizeof *c; line += 64) __builtin_prefetch((const char *)c + line);
-  else if (e->rb && e->rb->ops->expect)
+    await(e, coming);
+  } else if (e->rb && e->rb->ops->expect) {
     e->rb->ops->expect(e->rb->self, c, step - 3);
+  }
 }
 
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,

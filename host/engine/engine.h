@@ -54,10 +54,11 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
  * rulebook's function. A time earlier than that of the call before counts as that. ---- */
 void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in,
                      ump_time now);
-/* A datagram that recv will be given soon; steps 0 to UMP_EXPECT_STEPS - 1 in turn, some datagrams apart. Calls for the memory
- * that judging it will need, and changes nothing: worth it when there are so many clients that it is far away. */
-enum { UMP_EXPECT_STEPS = 5 };
-void ump_engine_expect(const struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step);
+/* A datagram that recv will be given soon; steps 0 to UMP_EXPECT_STEPS - 1 in turn, some datagrams apart, with the same
+ * `coming`, zeroed before the first. Calls for the memory that judging it will need, and nothing comes of it but time saved.
+ * With few clients only the place in the exactly-once window is far away, and UMP_EXPECT_NEAR is enough, after step 0. */
+enum { UMP_EXPECT_STEPS = 5, UMP_EXPECT_NEAR = 2 };
+void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step, struct ump_coming *coming);
 /* 1: a datagram, 0: none */
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
                      ump_time now);

@@ -95,6 +95,13 @@ struct ump__listener {
   bool stirred;      /* something was asked of it since its events were last pulled; there may be new ones */
 };
 
+/* An event that will probably come soon, so that its key is made once. */
+struct ump__awaited {
+  uint64_t serial, key;
+  uint8_t id[UMP_UUID_TEXT];
+};
+enum { UMP__AWAITED = 16 }; /* more than the driver announces ahead */
+
 struct ump_engine {
   const struct ump_mem *mem;
   const struct ump_rng *rng;
@@ -128,6 +135,8 @@ struct ump_engine {
   void *timers_ctx;
   struct ump__attempts attempts;
   uint64_t counts[UMP__N_COUNTS];
+  struct ump__awaited awaited[UMP__AWAITED]; /* the last ones */
+  uint32_t n_awaited, n_arrived;             /* ever; up to which they have come, or never will */
 };
 
 #define UMP__COUNT(e, name) ((void)(e)->counts[UMP__##name]++)

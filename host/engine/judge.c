@@ -61,6 +61,20 @@ static void ask_judge(struct ump_engine *e, const struct ump_event *ev, struct u
   a->reason = ump_text("internal");
 }
 
+/* The key of an event, made when it was announced or else now. They come in the order in which they were announced; some
+ * never do. */
+static uint64_t key_of(struct ump_engine *e, const struct ump_event *ev) {
+  uint64_t serial = ev->client->serial;
+  if (e->n_awaited - e->n_arrived > UMP__AWAITED) e->n_arrived = e->n_awaited - UMP__AWAITED;
+  for (uint32_t i = e->n_arrived; i != e->n_awaited; i++) {
+    const struct ump__awaited *a = &e->awaited[i % UMP__AWAITED];
+    if (a->serial != serial || ev->id.n != sizeof a->id || memcmp(a->id, ev->id.p, sizeof a->id) != 0) continue;
+    e->n_arrived = i + 1;
+    return a->key;
+  }
+  return ump_verdicts_key(e->verdicts, serial, ev->id);
+}
+
 static void say(struct ump_answer *a, enum ump_verdict verdict, const char *reason) {
   a->verdict = verdict;
   a->reason = ump_text(reason);
@@ -77,7 +91,7 @@ void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event 
     ev->once = false;
   }
   if (ev->once) {
-    key = ump_verdicts_key(e->verdicts, ev->client->serial, ev->id);
+    key = key_of(e, ev);
     if (ump_verdicts_find(e->verdicts, key, &a, e->now)) {
       UMP__COUNT(e, event_repeats);
       l->ops->answer(l->self, ev, &a, e->now);

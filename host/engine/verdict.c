@@ -26,6 +26,7 @@ struct ump_verdicts {
   struct ump__segment **dir; /* 1 << bits entries; neighbours may lead to the same segment */
   unsigned bits;
   size_t n_segments, max_bytes;
+  uint32_t abroad; /* second of the last sight of any guest anywhere; 0: none */
   uint64_t hand; /* where tidying goes on, as a key */
   struct ump__reasons reasons;
   struct ump__cell *reserved; /* what the next put fills */
@@ -101,9 +102,9 @@ uint64_t ump_verdicts_key(const struct ump_verdicts *v, uint64_t serial, struct 
 static struct ump__cell *find(struct ump_verdicts *v, uint64_t key, uint32_t now_s) {
   struct ump__segment *home = segment_of(v, key);
   struct ump__cell *c = ump__segment_find(home, key, now_s);
-  if (c || now_s - home->abroad > UMP__CELL_LIFE) return c;
+  if (c || now_s - v->abroad > UMP__CELL_LIFE || now_s - home->abroad > UMP__CELL_LIFE) return c;
   c = ump__segment_find(segment_of(v, ump__guest_key(key)), key, now_s);
-  if (c) home->abroad = now_s;
+  if (c) home->abroad = v->abroad = now_s;
   return c;
 }
 
@@ -155,7 +156,7 @@ static int split(struct ump_verdicts *v, uint64_t key, uint32_t now_s) {
 static struct ump__cell *place_as_guest(struct ump_verdicts *v, uint64_t key, uint32_t now_s) {
   struct ump__segment *home = segment_of(v, key), *host = segment_of(v, ump__guest_key(key));
   struct ump__cell *c = host == home ? NULL : ump__segment_place(host, key, now_s);
-  if (c) home->abroad = now_s;
+  if (c) home->abroad = v->abroad = now_s;
   return c;
 }
 

@@ -36,6 +36,7 @@ struct ump_udp {
   union ump_sockaddr in_addr[BATCH], out_addr[BATCH];
   struct iovec in_iov[BATCH], out_iov[BATCH];
   struct mmsghdr in[BATCH], out[BATCH];
+  struct ump_coming coming[BATCH];
 };
 
 /* ---- out ---- */
@@ -137,15 +138,22 @@ static int read_batch(struct ump_udp *u) {
   return n;
 }
 
+static void expect(struct ump_udp *u, int i, int n, int step) {
+  if (i < 0 || i >= n) return;
+  struct ump_bytes in = ump_bytes(u->in_iov[i].iov_base, u->in[i].msg_len);
+  ump_engine_expect(ump_loop_engine(u->loop), u->listener, in, step, &u->coming[i]);
+}
+
 /* With many clients nearly everything that an event needs is far away in memory, and each part leads to the next one. So all
  * the while the datagrams that come later in the batch are announced: APART datagrams between one step and the next, about
  * as long as a line takes to come. */
 static void announce(struct ump_udp *u, int at, int n) {
-  for (int step = 0; step < UMP_EXPECT_STEPS; step++) {
-    int i = at + APART * (UMP_EXPECT_STEPS - step);
-    if (i < 0 || i >= n) continue;
-    ump_engine_expect(ump_loop_engine(u->loop), u->listener, ump_bytes(u->in_iov[i].iov_base, u->in[i].msg_len), step);
-  }
+  for (int step = 0; step < UMP_EXPECT_STEPS; step++) expect(u, at + APART * (UMP_EXPECT_STEPS - step), n, step);
+}
+
+static void announce_near(struct ump_udp *u, int at, int n) {
+  expect(u, at + APART, n, 0);
+  expect(u, at + APART, n, UMP_EXPECT_NEAR);
 }
 
 static void take(struct ump_udp *u, int i, ump_time now) {
@@ -157,9 +165,11 @@ static void take(struct ump_udp *u, int i, ump_time now) {
 }
 
 static void take_batch(struct ump_udp *u, int n, ump_time now) {
-  bool far = n > 1 && ump_engine_n_clients(ump_loop_engine(u->loop)) >= MANY;
-  for (int i = far ? -APART * UMP_EXPECT_STEPS : 0; i < n; i++) {
+  bool far = ump_engine_n_clients(ump_loop_engine(u->loop)) >= MANY;
+  memset(u->coming, 0, (size_t)n * sizeof *u->coming);
+  for (int i = far ? -APART * UMP_EXPECT_STEPS : -APART; i < n; i++) {
     if (far) announce(u, i, n);
+    else announce_near(u, i, n);
     if (i >= 0) take(u, i, now);
   }
   u->stats.datagrams_in += (uint64_t)n;

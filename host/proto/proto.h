@@ -169,6 +169,14 @@ struct ump_counters {
   size_t n;
 };
 
+/* What a datagram is probably about. */
+struct ump_coming {
+  uint64_t memo;             /* the protocol's own, kept from step to step; 0 at first: nothing is known */
+  struct ump_client *client; /* whose event will be judged; NULL: nothing will */
+  uint64_t serial;           /* the client's name for its verdicts */
+  struct ump_bytes id;       /* of the event; borrowed from the datagram */
+};
+
 struct ump_slice_out { /* one piece of pending stream output */
   const uint8_t *p;
   size_t n;
@@ -199,9 +207,9 @@ struct ump_proto_ops {
   void (*configure)(void *self, struct ump_bytes plain, ump_time now);
 
   /* A datagram that recv will be given soon, so that it can call for the memory of its session, which is far away when there
-   * are many: step 0 well before, then 1, 2, ... closer by. From step 2 on it gives the client whom it is probably for, or
-   * NULL. A hint: nothing may depend on it or come of it. NULL: there is nothing to gain. */
-  struct ump_client *(*expect)(const void *self, struct ump_bytes in, int step);
+   * are many: step 0 well before (with coming zeroed), then 1, 2, ... closer by. From step 2 on it tells what event is
+   * probably in it. A hint: nothing may depend on it or come of it. NULL: there is nothing to gain. */
+  void (*expect)(const void *self, struct ump_bytes in, int step, struct ump_coming *coming);
 
   /* bytes in: datagrams */
   void (*recv)(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now);

@@ -458,6 +458,52 @@ static void test_engine_does_not_allocate_for_an_event(void **state) {
   world_end(&w);
 }
 
+/* ---- events that were announced ---- */
+
+/* A datagram of these tests: the session's digit and the event's id. */
+static void expect_it(const void *self, struct ump_bytes in, int step, struct ump_coming *coming) {
+  const struct fake_proto *p = self;
+  uint32_t session = in.p[0] - (uint32_t)'0';
+  if (step < 2) return;
+  coming->client = p->clients[session], coming->serial = p->serials[session];
+  coming->id = ump_bytes(in.p + 1, in.n - 1);
+}
+
+static void announce(struct world *w, const char *datagram) {
+  struct ump_coming coming = {0};
+  for (int step = 0; step < UMP_EXPECT_STEPS; step++) ump_engine_expect(w->engine, 0, ump_text(datagram), step, &coming);
+}
+
+/* Whatever is announced, in whatever order, as often as anybody likes, and whether it comes or not: every event of a client is
+ * judged once. */
+static void test_engine_announcements_change_nothing(void **state) {
+  (void)state;
+  enum { CLIENTS = 3, IDS = 40, STEPS = 4000 };
+  struct world w;
+  struct ump_rng_seeded seed;
+  bool came[CLIENTS][IDS] = {{false}};
+  size_t distinct = 0;
+  ump_rng_seed(&seed, 1);
+  struct ump_rng rng = ump_rng_of(&seed);
+  world_init(&w, NULL);
+  w.quiet = true;
+  w.proto[0].ops.expect = expect_it;
+  for (uint32_t c = 0; c < CLIENTS; c++) world_connect(&w, 0, c);
+  for (int i = 0; i < STEPS; i++) {
+    char datagram[64];
+    uint32_t c = (uint32_t)ump_rng_below(&rng, CLIENTS), id = (uint32_t)ump_rng_below(&rng, IDS);
+    snprintf(datagram, sizeof datagram, "%uabbbc0f4-e591-41f1-aa15-0000000000%02u", c, id);
+    if (ump_rng_below(&rng, 4)) announce(&w, datagram);
+    if (ump_rng_below(&rng, 2)) continue;
+    world_event(&w, 0, c, datagram + 1, "move");
+    distinct += !came[c][id];
+    came[c][id] = true;
+    assert_int_equal(w.judged, distinct);
+  }
+  assert_int_equal(distinct, CLIENTS * IDS);
+  world_end(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_engine_judges_an_event_end_to_end),
@@ -469,6 +515,7 @@ int main(void) {
       cmocka_unit_test(test_engine_an_error_in_the_rules_is_internal_and_changes_nothing),
       cmocka_unit_test(test_engine_cuts_reasons_between_characters),
       cmocka_unit_test(test_engine_executes_once_over_a_bad_network),
+      cmocka_unit_test(test_engine_announcements_change_nothing),
       cmocka_unit_test(test_engine_full_window_gives_no_answer_and_forgets_nothing),
       cmocka_unit_test(test_engine_gives_each_client_its_share_of_the_window),
       cmocka_unit_test(test_engine_copy_at_301_s_with_a_v1_id_gets_no_answer),

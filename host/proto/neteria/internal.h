@@ -338,7 +338,7 @@ void ump__nt_free_outs(struct ump_neteria *n);
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits); /* 0 or UMP_ENOMEM: as it was */
 void ump__nt_free_hints(struct ump_neteria *n);
-struct ump_client *ump__nt_expect(const void *self, struct ump_bytes in, int step); /* ops->expect */
+void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_coming *coming); /* ops->expect */
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle);
 void ump__nt_register(struct ump_neteria *n, const struct nt_request *r, bool proven); /* proven: it echoed a challenge */
 void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_client *client, uint64_t serial,

@@ -22,13 +22,19 @@ static struct nt_session *first_of(struct ump_table_node *at, struct ump_bytes c
  * Collisions here cost a look into the registry and no more, so this hash need not be keyed. Of a UUID both ends count: in
  * version 1 the first digits tell when it was made and the last ones where. */
 
-static struct nt_session **hint(const struct ump_neteria *n, struct ump_bytes cuuid) {
+static uint64_t hint_hash(struct ump_bytes cuuid) {
   uint64_t first = 0, last = 0;
   size_t size = cuuid.n < sizeof first ? cuuid.n : sizeof first;
   memcpy(&first, cuuid.p, size);
   memcpy(&last, cuuid.p + cuuid.n - size, size);
-  return &n->hints[((first ^ last * 0x9e3779b97f4a7c15u) * 0xc2b2ae3d27d4eb4fu) >> (64 - n->hint_bits)];
+  return (first ^ last * 0x9e3779b97f4a7c15u) * 0xc2b2ae3d27d4eb4fu;
 }
+
+static struct nt_session **hint_at(const struct ump_neteria *n, uint64_t hash) {
+  return &n->hints[hash >> (64 - n->hint_bits)];
+}
+
+static struct nt_session **hint(const struct ump_neteria *n, struct ump_bytes cuuid) { return hint_at(n, hint_hash(cuuid)); }
 
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits) {
   struct nt_session **hints = ump_zalloc(n->mem, sizeof *hints << bits);
@@ -40,24 +46,42 @@ int ump__nt_make_hints(struct ump_neteria *n, unsigned bits) {
 
 void ump__nt_free_hints(struct ump_neteria *n) { ump_free(n->mem, n->hints, n->hints ? sizeof *n->hints << n->hint_bits : 0); }
 
-/* Where the real client's frequent messages have their cuuid, if this is one (layout.c). */
-static bool peek(struct ump_bytes in, struct ump_bytes *cuuid) {
-  size_t at = in.n > 104 && in.p[2] == 'm' ? 30 : in.n > 104 && in.p[2] == 'c' ? 11 : 0;
-  *cuuid = ump_bytes(in.p + at, UMP_UUID_TEXT);
-  return at && in.p[at - 1] == '"';
+/* ---- what is coming: the real client's frequent messages have their ids at known places (layout.c) ---- */
+
+enum { EVENT_CUUID = 30, EVENT_EUUID = 79, OK_CUUID = 11, LEAST = 118 /* bytes */ };
+
+/* The memo of a datagram: the hash of its cuuid, whose lowest bit (hints are found by the highest) tells that it is an EVENT.
+ * 0: something else. */
+static uint64_t recognise(struct ump_bytes in) {
+  if (in.n < LEAST) return 0;
+  bool event = in.p[2] == 'm' && in.p[EVENT_CUUID - 1] == '"' && in.p[EVENT_EUUID - 1] == '"';
+  if (!event && (in.p[2] != 'c' || in.p[OK_CUUID - 1] != '"')) return 0;
+  uint64_t hash = hint_hash(ump_bytes(in.p + (event ? EVENT_CUUID : OK_CUUID), UMP_UUID_TEXT));
+  return event ? hash | 1 : (hash | 2) & ~(uint64_t)1;
 }
 
-struct ump_client *ump__nt_expect(const void *self, struct ump_bytes in, int step) {
+static void call_for(const void *p, size_t n) {
+  for (size_t line = 0; line < n; line += 64) __builtin_prefetch((const char *)p + line);
+}
+
+void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_coming *coming) {
   const struct ump_neteria *n = self;
-  struct ump_bytes cuuid;
-  if (!peek(in, &cuuid)) return NULL;
-  struct nt_session *const *at = hint(n, cuuid);
   if (step == 0) {
-    __builtin_prefetch(at);
-  } else if (*at && step == 1) {
-    for (size_t line = 0; line < sizeof **at + UMP_UUID_TEXT; line += 64) __builtin_prefetch((const char *)*at + line);
+    coming->memo = recognise(in);
+    if (coming->memo) __builtin_prefetch(hint_at(n, coming->memo));
+    return;
   }
-  return *at && step > 1 ? (*at)->client : NULL;
+  const struct nt_session *s = coming->memo ? *hint_at(n, coming->memo) : NULL;
+  if (!s) {
+    coming->client = NULL;
+  } else if (step == 1) {
+    call_for(s, sizeof *s + UMP_UUID_TEXT);
+  } else if (coming->memo & 1) {
+    coming->client = s->client, coming->serial = s->serial;
+    coming->id = ump_bytes(in.p + EVENT_EUUID, UMP_UUID_TEXT);
+  } else if (step == 2 && s->recent[0]) {
+    call_for(s->recent[0], sizeof *s->recent[0]);
+  }
 }
 
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
