@@ -40,6 +40,11 @@ static const struct flag flags[] = {
      "for rules/x.lua rules/x/web, or what the rulebook names as `web`; HOST is 127.0.0.1\n"
      "if it is not said, and port 0 picks a free one",
      NULL},
+    {"record", "UMPIRE_RECORD", "FILE", FLAG_TEXT, AT(record),
+     "write down what came in and what was judged, for umpire replay: names, what clients\n"
+     "send and are told, and client.data, but no addresses and no passwords", NULL},
+    {"record-limit", "UMPIRE_RECORD_LIMIT", "BYTES", FLAG_BYTES, AT(record_limit),
+     "room for FILE and the three before it, FILE.1 to FILE.3 (default 256M)", "1M"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
      "a call into the rulebook that takes longer is ended (default 50ms)", "1ms"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
@@ -100,7 +105,7 @@ static int check_urls(const struct command *c, const struct run_options *o) {
 }
 
 static int run(const struct command *self, int argc, char **argv) {
-  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S};
+  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S, .record_limit = 256 << 20};
   struct host host;
   const char *path = NULL;
   int code = ump_flags_parse(self, argc, argv, &o, &path);

@@ -91,11 +91,11 @@ static bool begins_url(const char *s) {
   return n > 0 && strncmp(s + n, "://", 3) == 0;
 }
 
-static bool split_urls(struct flag_list *list, const char *text) {
+static bool split_list(struct flag_list *list, const char *text, bool urls) {
   if (!(list->owned = strdup(text))) return false;
   char *start = list->owned;
   for (char *at = start; *at; at++) {
-    if (*at != ',' || !begins_url(at + 1)) continue;
+    if (*at != ',' || (urls && !begins_url(at + 1))) continue;
     *at = 0;
     if (!add_url(list, start)) return false;
     start = at + 1;
@@ -119,6 +119,8 @@ static const char *expectation(enum flag_kind kind) {
     return "debug, info, warn or error";
   case FLAG_URLS:
     return "at most 32 listen URLs";
+  case FLAG_WORDS:
+    return "given at most 32 times";
   case FLAG_TEXT:
     break;
   }
@@ -151,6 +153,7 @@ static bool take(const struct flag *f, const char *text, void *options) {
   case FLAG_TEXT:
     return *(const char **)at = text, *text != 0;
   case FLAG_URLS:
+  case FLAG_WORDS:
     return add_url(at, text);
   case FLAG_BYTES:
     return take_quantity(f, text, byte_units, at);
@@ -174,8 +177,9 @@ static int from_environment(const struct command *c, void *options) {
     const struct flag *f = &c->flags[i];
     const char *text = f->env ? getenv(f->env) : NULL;
     if (!text || !*text) continue; /* set to nothing is not set: compose files do so */
-    bool ok =
-        f->kind == FLAG_URLS ? split_urls((struct flag_list *)((char *)options + f->at), text) : take(f, text, options);
+    bool list = f->kind == FLAG_URLS || f->kind == FLAG_WORDS;
+    bool ok = list ? split_list((struct flag_list *)((char *)options + f->at), text, f->kind == FLAG_URLS)
+                   : take(f, text, options);
     if (!ok) return bad_value(c, f, "the environment variable ", f->env, text);
   }
   return EXIT_OK;
@@ -200,7 +204,6 @@ struct args {
   int argc, at;
   char **argv;
   void *options;
-  bool seen_urls; /* the first --listen takes the place of the environment's */
 };
 
 static int take_flag(struct args *a) {
@@ -210,10 +213,8 @@ static int take_flag(struct args *a) {
   if (f->kind == FLAG_SWITCH && !value) value = "1";
   if (!value && a->at + 1 < a->argc) value = a->argv[++a->at];
   if (!value) return ump_usage(a->c, "--%s needs a value: --%s %s", f->name, f->name, f->value);
-  if (f->kind == FLAG_URLS && !a->seen_urls) {
-    ((struct flag_list *)((char *)a->options + f->at))->n = 0;
-    a->seen_urls = true;
-  }
+  struct flag_list *list = f->kind == FLAG_URLS || f->kind == FLAG_WORDS ? (void *)((char *)a->options + f->at) : NULL;
+  if (list && !list->given) list->n = 0, list->given = true;
   return take(f, value, a->options) ? EXIT_OK : bad_value(a->c, f, "--", f->name, value);
 }
 

@@ -14,6 +14,7 @@ enum flag_kind {
   FLAG_SWITCH, /* bool */
   FLAG_TEXT,   /* const char * */
   FLAG_URLS,   /* struct flag_list; repeatable, and comma separated in the environment */
+  FLAG_WORDS,  /* struct flag_list; the same, of anything */
   FLAG_BYTES,  /* uint64_t; "64M", "128MiB", "4096" */
   FLAG_TIME,   /* int64_t, ns; "50ms", "2s", "250us" */
   FLAG_COUNT,  /* uint64_t */
@@ -33,7 +34,8 @@ struct flag {
 struct flag_list {
   const char *v[FLAG_MAX_URLS];
   size_t n;
-  char *owned; /* what the environment's URLs point into */
+  bool given;  /* on the command line: the first takes the place of the environment's */
+  char *owned; /* what the environment's point into */
 };
 
 struct command {

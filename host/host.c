@@ -21,7 +21,8 @@ static ump_time vm_now(void *ctx) {
   return (void)ctx, ump_monotonic();
 }
 static int64_t vm_wall(void *ctx) {
-  return (void)ctx, (int64_t)time(NULL);
+  struct host *h = ctx;
+  return h->record ? ump_host_record_wall(h) : (int64_t)time(NULL);
 }
 
 static struct ump_vm_cfg vm_cfg(struct host *h) {
@@ -31,9 +32,11 @@ static struct ump_vm_cfg vm_cfg(struct host *h) {
                              .hard = h->options->rule_time,
                              .watchdog = h->watchdog,
                              .log = &h->log,
-                             .rng = h->rng,
+                             .ordered = h->record != NULL,
+                             .rng = h->chance,
                              .now = vm_now,
-                             .wall = vm_wall};
+                             .wall = vm_wall,
+                             .clock_ctx = h};
 }
 
 /* ---- reload and stop ---- */
@@ -54,7 +57,10 @@ bool ump_host_reload(struct host *h, const char *why, struct ump_report *report)
   char tail[96];
   memset(report, 0, sizeof *report);
   ump_loop_stale(h->loop);
-  bool ok = ump_rules_reload(h->rules, ump_loop_now(h->loop), report);
+  ump_time now = ump_loop_now(h->loop);
+  ump_host_record_reload(h, now);
+  bool ok = ump_rules_reload(h->rules, now, report);
+  ump_host_record_reloaded(h, ok);
   if (ok) {
     snprintf(tail, sizeof tail, ", paused for %.2f ms (%s)", (double)report->took / 1e6, why);
     describe_rules(h, "reloaded", tail);
@@ -157,7 +163,7 @@ static int make_logger(struct host *h) {
 
 static int make_engine(struct host *h) {
   const struct run_options *o = h->options;
-  struct ump_engine_cfg cfg = {.mem = &ump_mem_libc, .rng = &h->rng, .log = &h->log};
+  struct ump_engine_cfg cfg = {.mem = &ump_mem_libc, .rng = &h->chance, .log = &h->log};
   cfg.limits = (struct ump_limits){.window_bytes = o->window_memory,
                                    .window_per_client = (uint32_t)o->window_per_client,
                                    .effects = (uint32_t)o->effects,
@@ -201,9 +207,11 @@ static int open_rules(struct host *h) {
     return fail(h, EXIT_RULEBOOK, "save", error);
   struct ump_rules_cfg cfg = {
       .path = h->path, .vm = vm_cfg(h), .engine = h->engine, .load_budget = h->options->load_time};
-  h->rules = ump_rules_open(&cfg, saved.data, saved.version, ump_monotonic(), &report);
+  ump_time now = ump_monotonic();
+  ump_host_record_begin(h, saved.data, saved.version, now);
+  h->rules = ump_rules_open(&cfg, saved.data, saved.version, now, &report);
   if (h->rules)
-    describe_rules(h, "judging by", saved.bytes ? ", with what was saved" : "");
+    describe_rules(h, "judging by", saved.bytes ? ", with what was saved" : ""), ump_host_record_ready(h);
   else
     fail(h, EXIT_RULEBOOK, "rulebook", report.text ? report.text : "out of memory");
   ump_report_free(&report);
@@ -274,7 +282,8 @@ static int bind_listener(struct host *h, struct listener *l) {
                               .per_address = l->url.per_address,
                               .options = l->url.values,
                               .n_options = l->url.n_values};
-  err = ump_engine_listen(h->engine, ops, &cfg, l->url.attempts, &l->index, ump_monotonic());
+  err = ump_host_record_listen(h, &ops, &cfg);
+  if (err == 0) err = ump_engine_listen(h->engine, ops, &cfg, l->url.attempts, &l->index, ump_monotonic());
   if (err == 0) return EXIT_OK;
   snprintf(error, sizeof error, "%s: %s", l->name, ump_err_name(err));
   return fail(h, err == UMP_EINVAL ? EXIT_USAGE : EXIT_RULEBOOK, "listen", error);
@@ -336,6 +345,8 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   ump_places_find(&h->places);
   raise_descriptors();
   int code = make_logger(h);
+  if (code == EXIT_OK) code = ump_host_record_open(h);
+  h->chance = ump_host_record_rng(h);
   if (code == EXIT_OK) code = make_engine(h);
   if (code == EXIT_OK) code = open_accounts(h);
   if (code == EXIT_OK) code = open_rules(h);
@@ -344,7 +355,7 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   if (code == EXIT_OK) code = start_watch(h);
   if (code == EXIT_OK) code = ump_host_web_open(h);
   if (code == EXIT_OK) code = start_listeners(h);
-  if (code == EXIT_OK) ump_host_web_say(h);
+  if (code == EXIT_OK) ump_host_web_say(h), ump_host_record_start(h);
   return code;
 }
 
@@ -366,7 +377,9 @@ int ump_host_run(struct host *h) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* nothing that we could ever be made to start gains rights by it */
   ump_logger_say(h->logger, UMP_INFO, "ready", "ready");
   ump_loop_run(h->loop);
-  ump_engine_drain(h->engine, ump_monotonic());
+  ump_time now = ump_monotonic();
+  ump_host_record_stop(h, now);
+  ump_engine_drain(h->engine, now);
   ump_loop_settle(h->loop, 1 * UMP_S); /* goodbyes; 1 s is more than any LAN needs, and leaves the rest to save() */
   int code = save(h);
   ump_logger_say(h->logger, UMP_INFO, "stopped", "stopped");
@@ -384,9 +397,11 @@ void ump_host_deinit(struct host *h) {
   ump_rules_close(h->rules);
   ump_control_close(h->control);
   ump_logins_free(h->logins);
+  ump_host_record_end(h);
   ump_loop_free(h->loop);
   ump_store_close(h->store); /* after the loop: a check on another thread ends with it */
   if (h->engine) ump_engine_free(h->engine);
+  ump_host_record_close(h);
   if (h->watchdog) ump_watchdog_free(h->watchdog);
   ump_logger_free(h->logger);
   ump_entropy_deinit(&h->entropy);

@@ -4,6 +4,7 @@
 
 #include "bindings/rules.h"
 #include "flags.h"
+#include "host_record.h"
 #include "net/control.h"
 #include "net/entropy.h"
 #include "net/listen_url.h"
@@ -30,6 +31,8 @@ struct run_options {
   uint64_t window_memory, window_per_client, effects, effect_memory, timers;
   uint64_t rule_memory;
   int64_t rule_time, rule_warn, load_time, stuck_time;
+  const char *record, *gate;
+  uint64_t record_limit;
 };
 
 struct listener {
@@ -48,7 +51,7 @@ struct host {
   struct ump_logger *logger;
   struct ump_log log;
   struct ump_entropy entropy;
-  struct ump_rng rng;
+  struct ump_rng rng, chance; /* chance: what the engine and VMs draw; the same, but recorded if anything is */
   struct ump_engine *engine;
   struct ump_watchdog *watchdog;
   struct ump_rules *rules;
@@ -58,6 +61,7 @@ struct host {
   struct ump_signals *signals;
   struct ump_control *control;
   struct ump_watch *watch;
+  struct host_record *record; /* NULL: nothing is recorded */
   struct ump_web *web;
   char web_name[UMP_LISTEN_NAME]; /* "http://127.0.0.1:8000" */
   struct listener *listeners;

@@ -8,7 +8,7 @@
 
 static const struct command *const commands[] = {&ump_cmd_new,  &ump_cmd_run,    &ump_cmd_check,
                                                  &ump_cmd_test, &ump_cmd_reload, &ump_cmd_status,
-                                                 &ump_cmd_stop, &ump_cmd_health, &ump_cmd_console};
+                                                 &ump_cmd_stop, &ump_cmd_health, &ump_cmd_console, &ump_cmd_replay};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static int help(FILE *out, int code) {
