@@ -158,12 +158,19 @@ void ump__found(struct ump_buf *findings, const char *file, int line, const char
 void ump__fields_take(lua_State *L, struct ump_book *b, int main, const char *shown, struct ump_buf *findings);
 /* Names that are read and that nothing defines, in the main chunk's function at index main and in all files required. */
 void ump__globals_check(lua_State *L, struct ump_book *b, int main, const char *shown, struct ump_buf *findings);
+/* Pushes a file as a function; false: it cannot be read or compiled any more, which its loader has told or will tell. */
+bool ump__push_compiled(lua_State *L, const char *path);
+bool ump__is_shipped(const struct ump_book *b, const char *path); /* a file of the library, not one of the rulebook's own */
 
 /* ---- scan.c: what a compiled file does with names, read from its bytecode ---- */
 struct ump_scan_name {
   const char *name;
   int line;
-  enum { UMP_SCAN_READS, UMP_SCAN_SETS, UMP_SCAN_FIELD } kind; /* global read, global set, t.name = ... */
+  enum {
+    UMP_SCAN_READS, UMP_SCAN_SETS, UMP_SCAN_FIELD, /* global read, global set, t.name = ... */
+    UMP_SCAN_PATTERN,  /* a string is given to find, match, gmatch or gsub as pattern */
+    UMP_SCAN_CONSTANT, /* a function mentions the string; line: where it begins */
+  } kind;
 };
 typedef void ump_scan_fn(void *ctx, const struct ump_scan_name *n);
 /* The Lua function on top of the stack, with all that it contains. False: not a format we know (then nothing was told). */

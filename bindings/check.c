@@ -1,7 +1,9 @@
-/* `umpire check`: a rulebook loaded as the host would, without an engine, and described. */
+/* `umpire check`: a rulebook loaded as the host would, without an engine, looked at (check_text.c), described, and played with
+ * (check_legal.c). What stops it from loading is told alone; the rest would only repeat it. */
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "bindings/check_inside.h"
 #include "bindings/rules_state.h"
 
 static void describe_handlers(const struct ump_book *b, struct ump_buf *out) {
@@ -58,22 +60,64 @@ static void describe(const struct ump_book *b, const char *path, struct ump_buf 
   for (size_t i = 0; i < ump_vm_n_files(b->vm); i++) ump_buf_print(out, "%s %s", i ? "," : "", ump_vm_file(b->vm, i));
 }
 
-bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report) {
-  struct ump_buf text = ump_buf(&ump_mem_libc, 1 << 20), root = ump_buf(&ump_mem_libc, 0), file = root;
-  struct ump_vm_cfg cfg = *vm;
-  char error[1024];
-  ump__load_split(path, &root, &file);
-  cfg.root = (const char *)root.p;
-  struct ump_load how = {.file = (const char *)file.p, .budget = UMP_S, .findings = &text};
-  struct ump_book *b = root.failed || file.failed ? NULL : ump__book_new(&cfg, NULL, error, sizeof error);
-  bool ok = b && ump__book_load(b, &how);
-  if (!b) ump_buf_print(&text, "%s: %s", path, root.failed || file.failed ? "out of memory" : error);
-  if (ok) describe(b, path, &text);
-  ump__book_free(b);
+static void note_files(const struct ump_book *b, struct ump_buf *out) {
+  for (size_t i = 0; i < ump_vm_n_files(b->vm); i++) {
+    const char *path = ump_vm_file(b->vm, i);
+    if (!ump__is_shipped(b, path)) ump_buf_put(out, ump_bytes(path, strlen(path) + 1));
+  }
+}
+
+static int text_body(lua_State *L) { return ump__check_text(L, lua_touserdata(L, 1)); }
+
+static void look_at(struct ump_checking *c) {
+  if (ump_vm_call_for(c->book->vm, text_body, c, UMP_S) == 0) return;
+  if (c->out->errors.n) ump_buf_byte(&c->out->errors, '\n');
+  ump_buf_put(&c->out->errors, ump_vm_error(c->book->vm));
+}
+
+static void check_loaded(struct ump_checking *c) {
+  char shown[1024];
+  const char *main = ump_vm_file(c->book->vm, 0);
+  snprintf(shown, sizeof shown, "%s", strncmp(main, "./", 2) == 0 ? main + 2 : main);
+  c->shown = shown;
+  look_at(c);
+  describe(c->book, c->cfg->path, &c->out->about);
+}
+
+void ump_check(const struct ump_check_cfg *cfg, struct ump_checked *out) {
+  struct ump_buf root = ump_buf(&ump_mem_libc, 0), file = root;
+  struct ump_vm_cfg vm = cfg->vm;
+  struct ump_checking c = {.cfg = cfg, .out = out};
+  char error[1024] = "out of memory";
+  *out = (struct ump_checked){ump_buf(&ump_mem_libc, 1 << 20), ump_buf(&ump_mem_libc, 1 << 20),
+                              ump_buf(&ump_mem_libc, 1 << 20), ump_buf(&ump_mem_libc, 1 << 20)};
+  ump__load_split(cfg->path, &root, &file);
+  vm.root = (const char *)root.p;
+  struct ump_load how = {.file = (const char *)file.p, .budget = UMP_S, .findings = &out->errors};
+  c.book = root.failed || file.failed ? NULL : ump__book_new(&vm, NULL, error, sizeof error);
+  bool loads = c.book && ump__book_load(c.book, &how);
+  if (!c.book) ump_buf_print(&out->errors, "%s: %s", cfg->path, error);
+  if (c.book) note_files(c.book, &out->files);
+  if (loads) check_loaded(&c);
+  ump__book_free(c.book);
   ump_buf_free(&root);
   ump_buf_free(&file);
+}
+
+void ump_checked_free(struct ump_checked *c) {
+  ump_buf_free(&c->errors);
+  ump_buf_free(&c->warnings);
+  ump_buf_free(&c->about);
+  ump_buf_free(&c->files);
+}
+
+bool ump_rules_check(const char *path, const struct ump_vm_cfg *vm, struct ump_report *report) {
+  struct ump_check_cfg cfg = {.path = path, .vm = *vm};
+  struct ump_checked c;
+  ump_check(&cfg, &c);
+  bool ok = !c.errors.n && c.about.n;
   if (report) *report = (struct ump_report){0};
-  ump__report(report, ok, &text);
-  ump_buf_free(&text);
+  ump__report(report, ok, ok ? &c.about : &c.errors);
+  ump_checked_free(&c);
   return ok;
 }

@@ -52,7 +52,7 @@ static bool is_taken_away(const char *name) {
 static void judge_name(void *ctx, const struct ump_scan_name *n) {
   struct names *g = ctx;
   bool sets = n->kind == UMP_SCAN_SETS;
-  if (n->kind == UMP_SCAN_FIELD || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n))
+  if ((!sets && n->kind != UMP_SCAN_READS) || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n))
     return;
   const char *near = ump__nearest(n->name, g->candidates, g->n_candidates);
   if (sets)
@@ -78,9 +78,7 @@ static void gather(struct names *g, int table) {
 
 /* ---- files that were required ---- */
 
-/* Pushes a file as a function; false: it cannot be read or compiled any more, which its loader has told or will tell.
- */
-static bool push_compiled(lua_State *L, const char *path) {
+bool ump__push_compiled(lua_State *L, const char *path) {
   FILE *file = fopen(path, "rb");
   char *text = file ? malloc(FILE_MAX) : NULL;
   size_t n = text ? fread(text, 1, FILE_MAX, file) : 0;
@@ -96,7 +94,7 @@ static bool push_compiled(lua_State *L, const char *path) {
   return ok;
 }
 
-static bool is_shipped(const struct ump_book *b, const char *path) {
+bool ump__is_shipped(const struct ump_book *b, const char *path) {
   size_t n = b->cfg.library ? strlen(b->cfg.library) : 0;
   return n && strncmp(path, b->cfg.library, n) == 0 && path[n] == '/';
 }
@@ -110,7 +108,7 @@ static void each_file(struct names *g, struct ump_book *b, int main, const char 
   lua_pop(L, 1);
   for (size_t i = 1; i < ump_vm_n_files(b->vm); i++) {
     const char *path = ump_vm_file(b->vm, i);
-    if (is_shipped(b, path) || !push_compiled(L, path)) continue;
+    if (ump__is_shipped(b, path) || !ump__push_compiled(L, path)) continue;
     g->shown = strncmp(path, "./", 2) == 0 ? path + 2 : path;
     ump__scan(L, b->mem, tell, g);
     lua_pop(L, 1);

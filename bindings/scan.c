@@ -3,14 +3,18 @@
  *
  * The format is what lua_dump of Lua 5.4 writes (ldump.c; the header names version and sizes, and anything else is
  * refused). Seen are: _ENV.name read and written (OP_GETTABUP, OP_SETTABUP), _G.name = written through the global _G,
- * and t.name = ... (OP_SETFIELD) for finding the line of a field. Not seen: names in functions of more than 255
- * constants, which the compiler reaches by other instructions; there the sandbox still raises when such a name is read.
+ * t.name = ... (OP_SETFIELD) for finding the line of a field, the strings that a function mentions, and those that are the
+ * patterns of s:find("...") or string.find(s, "...") and their kin (OP_LOADK, two registers above the function). Not seen: names in functions of more than 255 constants, which the compiler reaches by other instructions;
+ * there the sandbox still raises when such a name is read.
  */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
-enum { OP_GETTABUP = 11, OP_SETTABUP = 15, OP_SETFIELD = 18 }; /* lopcodes.h of 5.4.0 to 5.4.7 */
+enum { /* lopcodes.h of 5.4.0 to 5.4.7 */
+  OP_LOADK = 3, OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, OP_SETFIELD = 18, OP_SELF = 20, OP_CALL = 68,
+  OP_TAILCALL = 69
+};
 enum { K_NIL = 0, K_FALSE = 1, K_TRUE = 17, K_INTEGER = 3, K_FLOAT = 19, K_SHORT = 4, K_LONG = 20 };
 enum { DEPTH = 200 };      /* functions in functions: LUAI_MAXCCALLS, the compiler's own limit */
 enum { ABSOLUTE = -0x80 }; /* a line that does not fit a signed byte is in the second table */
@@ -139,28 +143,47 @@ static struct ump_bytes constant(const struct proto *p, unsigned i) {
   return i < p->n_constants ? p->constants[i] : ump_bytes(NULL, 0);
 }
 
+/* Longer names than any that means something to us are passed over, and so are those with a zero in them. */
 static void tell(struct scan *s, int kind, struct ump_bytes name, int line) {
   char text[256];
-  if (!name.p || name.n >= sizeof text) return;
+  if (!name.p || name.n >= sizeof text || memchr(name.p, 0, name.n)) return;
   memcpy(text, name.p, name.n);
   text[name.n] = 0;
-  struct ump_scan_name n = {.name = text, .line = line};
-  n.kind = kind == OP_GETTABUP ? UMP_SCAN_READS : kind == OP_SETTABUP ? UMP_SCAN_SETS : UMP_SCAN_FIELD;
+  struct ump_scan_name n = {.name = text, .line = line, .kind = kind};
   s->tell(s->ctx, &n);
+}
+
+static bool takes_pattern(struct ump_bytes name) {
+  static const char *const names[] = {"find", "match", "gmatch", "gsub"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (ump_bytes_equal(name, ump_text(names[i]))) return true;
+  return false;
+}
+
+/* s:find(...) and string.find(s, ...) both have the function in a register and the pattern two above it. callee: for each
+ * register, whether such a function is in it, until it is called. */
+static void walk_strings(struct scan *s, const struct proto *p, const struct cursor *c, uint32_t i, bool callee[258]) {
+  unsigned op = i & 0x7F, A = (i >> 7) & 0xFF, C = (i >> 24) & 0xFF;
+  if (op == OP_SELF || op == OP_GETFIELD) callee[A] = (op == OP_GETFIELD || (i >> 15 & 1)) && takes_pattern(constant(p, C));
+  if (op == OP_CALL || op == OP_TAILCALL) callee[A] = false;
+  if (op == OP_LOADK && A >= 2 && callee[A - 2]) tell(s, UMP_SCAN_PATTERN, constant(p, i >> 15), c->line);
 }
 
 static void walk_code(struct scan *s, const struct proto *p) {
   struct cursor c = {0, p->first_line, ump_reader(p->absolute)};
   unsigned global_table = 256; /* the register that was last given _G; 256: none */
+  bool callee[258] = {false};
+  for (size_t k = 0; k < p->n_constants; k++) tell(s, UMP_SCAN_CONSTANT, p->constants[k], p->first_line);
   for (; (c.pc + 1) * 4 <= p->code.n; c.pc++) {
     uint32_t i;
     memcpy(&i, p->code.p + 4 * c.pc, 4);
     step(p, &c);
     unsigned op = i & 0x7F, A = (i >> 7) & 0xFF, B = (i >> 16) & 0xFF, C = (i >> 24) & 0xFF;
     bool sets_global = op == OP_SETFIELD && A == global_table;
-    if (op == OP_GETTABUP && B == p->env) tell(s, op, constant(p, C), c.line);
-    if (op == OP_SETTABUP && A == p->env) tell(s, op, constant(p, B), c.line);
-    if (op == OP_SETFIELD) tell(s, sets_global ? OP_SETTABUP : op, constant(p, B), c.line);
+    if (op == OP_GETTABUP && B == p->env) tell(s, UMP_SCAN_READS, constant(p, C), c.line);
+    if (op == OP_SETTABUP && A == p->env) tell(s, UMP_SCAN_SETS, constant(p, B), c.line);
+    if (op == OP_SETFIELD) tell(s, sets_global ? UMP_SCAN_SETS : UMP_SCAN_FIELD, constant(p, B), c.line);
+    walk_strings(s, p, &c, i, callee);
     if (op == OP_GETTABUP && B == p->env && ump_bytes_equal(constant(p, C), ump_text("_G")))
       global_table = A;
     else if (op != OP_SETFIELD && A == global_table)

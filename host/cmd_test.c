@@ -9,18 +9,6 @@
 #include "cmd.h"
 #include "place.h"
 
-/* The first program of this name in $PATH. */
-static bool find_program(const char *name, char *out, size_t cap) {
-  const char *path = getenv("PATH");
-  for (const char *at = path; at && *at;) {
-    size_t n = strcspn(at, ":");
-    int len = snprintf(out, cap, "%.*s/%s", (int)n, at, name);
-    if (len > 0 && (size_t)len < cap && access(out, X_OK) == 0) return true;
-    at += n + (at[n] == ':');
-  }
-  return false;
-}
-
 /* LuaRocks installs busted as a shell script around Lua, Debian as a Lua script whose first line may name another Lua.
  */
 static bool is_shell_script(const char *path) {
@@ -55,8 +43,8 @@ static int run(const struct command *self, int argc, char **argv) {
     return ump_flags_help(self, stdout), EXIT_OK;
   ump_places_find(&places);
   if (argc == 1 && strcmp(argv[0], "--paths") == 0) return printf("%s\n%s\n", places.library, places.modules), EXIT_OK;
-  if (!find_program("lua5.4", lua, sizeof lua)) return missing("lua5.4", "lua5.4");
-  if (!find_program("busted", busted, sizeof busted)) return missing("busted", "lua-busted");
+  if (!ump_program_find("lua5.4", lua, sizeof lua)) return missing("lua5.4", "lua5.4");
+  if (!ump_program_find("busted", busted, sizeof busted)) return missing("busted", "lua-busted");
   snprintf(path, sizeof path, "%s/?.lua;%s/?/init.lua", places.library, places.library);
   prepend("LUA_PATH_5_4", "LUA_PATH", path);
   snprintf(path, sizeof path, "%s/?.so", places.modules);

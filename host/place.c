@@ -58,3 +58,14 @@ bool ump_rulebook_there(const char *path, char *error, size_t cap) {
            path);
   return false;
 }
+
+bool ump_program_find(const char *name, char *out, size_t cap) {
+  const char *path = getenv("PATH");
+  for (const char *at = path; at && *at;) {
+    size_t n = strcspn(at, ":");
+    int len = snprintf(out, cap, "%.*s/%s", (int)n, at, name);
+    if (len > 0 && (size_t)len < cap && access(out, X_OK) == 0) return true;
+    at += n + (at[n] == ':');
+  }
+  return false;
+}

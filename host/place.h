@@ -18,4 +18,7 @@ void ump_places_find(struct ump_places *p); /* $UMPIRE_LIBRARY and $UMPIRE_MODUL
 /* Is there a file, or a folder with init.lua? False: error says what there is instead, and what a rulebook is. */
 bool ump_rulebook_there(const char *path, char *error, size_t cap);
 
+/* The first program of this name in $PATH. */
+bool ump_program_find(const char *name, char *out, size_t cap);
+
 #endif

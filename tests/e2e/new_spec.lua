@@ -4,7 +4,7 @@ local host = require "host"
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
--- A command as a user types it in a folder, with umpire (of this build, or bin/umpire below prefix) on the PATH and nothing else
+-- A command as a user types it in a folder, with umpire (of this build, or the one in bin) on the PATH and nothing else
 -- of ours in the environment: exit code, what it wrote.
 local function sh(folder, command, bin)
   if not bin then bin = host.program:match "(.*)/" end
@@ -21,7 +21,7 @@ local function sh(folder, command, bin)
 end
 
 local function green(folder, name, bin)
-  local code, out = sh(folder, "umpire check " .. name .. ".lua", bin)
+  local code, out = sh(folder, "umpire check --strict " .. name .. ".lua", bin)
   assert.equal(0, code, out)
   assert.truthy(out:find(name .. ".lua is a good rulebook", 1, true), out)
   code, out = sh(folder, "umpire test -o TAP", bin)

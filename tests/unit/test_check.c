@@ -1,0 +1,200 @@
+/* umpire check: what is found about a rulebook without playing, and where. */
+#include "rules_testing.h"
+
+#include "bindings/check.h"
+#include "bindings/check_inside.h"
+
+/* ---- helpers: a rulebook is checked, and the findings are texts ---- */
+
+struct checked {
+  struct rules_test t;
+  struct ump_check_cfg cfg;
+  struct ump_checked found;
+};
+
+static bool no_nonsense(void *ctx, const char *url, char *error, size_t cap) {
+  (void)ctx;
+  snprintf(error, cap, "nobody speaks that");
+  return !strstr(url, "nonsense");
+}
+
+static void check_text(struct checked *c, const char *text) {
+  rules_test_init(&c->t);
+  rules_test_write(&c->t, "game.lua", text);
+  c->cfg = (struct ump_check_cfg){.path = c->t.path, .vm = c->t.cfg.vm, .listen = no_nonsense};
+  ump_check(&c->cfg, &c->found);
+}
+
+static void end(struct checked *c) {
+  ump_checked_free(&c->found);
+  rules_test_end(&c->t);
+}
+
+/* Exactly this, with the folder left out; NULL: nothing. */
+static void expect_found(struct checked *c, const struct ump_buf *findings, const char *wanted) {
+  char got[8192];
+  size_t n = 0, folder = strlen(c->t.folder) + 1;
+  for (size_t i = 0; i < findings->n && n < sizeof got - 1;) {
+    if (i + folder <= findings->n && memcmp(findings->p + i, c->t.folder, folder - 1) == 0)
+      i += folder;
+    else
+      got[n++] = (char)findings->p[i++];
+  }
+  got[n] = 0;
+  assert_string_equal(got, wanted ? wanted : "");
+}
+
+static void errors(const char *text, const char *wanted) {
+  struct checked c;
+  check_text(&c, text);
+  expect_found(&c, &c.found.errors, wanted);
+  end(&c);
+}
+
+static void warnings(const char *text, const char *wanted) {
+  struct checked c;
+  check_text(&c, text);
+  expect_found(&c, &c.found.errors, NULL);
+  expect_found(&c, &c.found.warnings, wanted);
+  end(&c);
+}
+
+/* ---- parameters ---- */
+
+static void test_check_handlers_have_no_more_parameters_than_they_are_given(void **state) {
+  (void)state;
+  errors("local game = { api = 1, tick_rate = 1 }\n"
+         "function game.connect(client, reason) end\n"
+         "function game.execute(client, event, more) end\n"
+         "function game.disconnect(client, reason, more) end\n"
+         "function game.login(name, password, client, create, more) return true end\n"
+         "function game.tick(dt, now) end\n"
+         "function game.save(saved) end\n"
+         "function game.load(saved, version, more) end\n"
+         "game.legal = { function(client, event) return true end,\n"
+         "  function(client, event, more) return true end }\n"
+         "return game\n",
+         "game.lua:2: connect has 2 parameters, and is given 1: connect(client)\n"
+         "game.lua:10: legal[2] has 3 parameters, and is given 2: legal(client, event)\n"
+         "game.lua:3: execute has 3 parameters, and is given 2: execute(client, event)\n"
+         "game.lua:4: disconnect has 3 parameters, and is given 2: disconnect(client, reason)\n"
+         "game.lua:5: login has 5 parameters, and is given 4: login(name, password, client, create)\n"
+         "game.lua:6: tick has 2 parameters, and is given 1: tick(dt)\n"
+         "game.lua:7: save has 1 parameters, and is given 0: save()\n"
+         "game.lua:8: load has 3 parameters, and is given 2: load(saved, from_version)");
+}
+
+static void test_check_a_colon_adds_a_parameter(void **state) {
+  (void)state;
+  errors("local game = { api = 1 }\nfunction game:legal(client, event) return true end\nreturn game\n",
+         "game.lua:2: legal has 3 parameters, and is given 2: legal(client, event); write it with '.', since ':' adds "
+         "self");
+}
+
+static void test_check_fewer_parameters_and_dots_are_fine(void **state) {
+  (void)state;
+  errors("local game = { api = 1, tick_rate = 1 }\n"
+         "function game.connect() end\nfunction game.legal(...) return true end\nfunction game.execute(client) end\n"
+         "function game.tick() end\nfunction game.load(saved) end\nreturn game\n",
+         NULL);
+}
+
+/* ---- listen ---- */
+
+static void test_check_listen_urls_are_told_with_their_line(void **state) {
+  (void)state;
+  errors(
+      "local game = { api = 1, listen = {\n  \"neteria://0.0.0.0:1\",\n  \"nonsense://0.0.0.0:1\",\n} }\nreturn game\n",
+      "game.lua:3: listen[2]: nobody speaks that");
+  errors("local scheme = \"non\" .. \"sense\"\nreturn { api = 1, listen = { scheme .. \"://a\" } }\n",
+         "game.lua: listen[1]: nobody speaks that"); /* made at run time: there is no line to tell */
+}
+
+/* ---- patterns ---- */
+
+static size_t cost(const char *pattern) {
+  char sample;
+  return ump__check_pattern(ump_text(pattern), &sample);
+}
+
+static void test_check_patterns_that_multiply_their_tries_are_found(void **state) {
+  (void)state;
+  static const char *const bad[] = {
+      "(.*)(.*)(.*)x",       ".*.*.*=",     "%s*%s*%s*x",        "(.-),(.-),(.-),(.-),$", "(a*)(a*)(a*)b", "^.-.-.-.-x",
+      "[a-z]*[a-y]*[a-x]*!", "%w+%w*%w-%.", "(%a+)(%a+)(%a+)%d", "^(.-)(.-)(.-)%1x"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    if (!cost(bad[i])) fail_msg("%s is costly", bad[i]);
+}
+
+static void test_check_patterns_that_people_write_are_left_alone(void **state) {
+  (void)state;
+  static const char *const good[] = {"^%s*(.-)%s*$",
+                                     "(%w+)=(%w+)",
+                                     "^(%d+)%.(%d+)%.(%d+)$",
+                                     "[^,]+",
+                                     "%b()",
+                                     "%f[%w]%w+",
+                                     "^[%a_][%w_]*$",
+                                     "(.-)\n",
+                                     "%s+",
+                                     "x*y*z*",
+                                     "^(.-)://([^/]*)/(.*)$",
+                                     "",
+                                     "^",
+                                     "$",
+                                     "[]]",
+                                     "[^]]*",
+                                     "%",
+                                     "[a",
+                                     "(",
+                                     "%1",
+                                     "%b",
+                                     "%f",
+                                     "a?b?c?",
+                                     ".*"};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    if (cost(good[i])) fail_msg("%s is fine, up to %zu bytes", good[i], cost(good[i]));
+}
+
+static void test_check_patterns_are_told_where_they_are_used(void **state) {
+  (void)state;
+  warnings(
+      "local game = { api = 1 }\n"
+      "local same = \"(.*)(.*)(.*)x\"\n" /* only a string, as far as one can tell */
+      "function game.legal(_, event)\n"
+      "  local s = tostring(event.name) .. same\n"
+      "  return s:match \"(.*)(.*)(.*)x\" == nil and string.find(s,\n"
+      "    \".*.*.*y\", 1) == nil\n"
+      "end\nreturn game\n",
+      "game.lua:5: the pattern \"(.*)(.*)(.*)x\" can take over a million steps, which ends the call with an error (47 "
+      "bytes "
+      "like \"a\" do it): begin it with '^', let fewer '*', '+' and '-' match the same, or bound the text first\n"
+      "game.lua:6: the pattern \".*.*.*y\" can take over a million steps, which ends the call with an error (51 bytes "
+      "like \"a\" do it): begin it with '^', let fewer '*', '+' and '-' match the same, or bound the text first");
+}
+
+/* What the check says is what happens. */
+static void test_check_patterns_that_are_told_do_end_a_call(void **state) {
+  struct rules_test t;
+  (void)state;
+  rules_test_start(&t, "function r.execute() return (('a'):rep(200)):find '(.*)(.*)(.*)x' end");
+  rules_test_connect(&t, 1);
+  rules_test_event(&t, 1, "e1", "go", NULL);
+  expect(&t.w, "answer a1 e1 internal: internal");
+  rules_test_logged(&t, "rule_error", "pattern");
+  rules_test_end(&t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_check_handlers_have_no_more_parameters_than_they_are_given),
+      cmocka_unit_test(test_check_a_colon_adds_a_parameter),
+      cmocka_unit_test(test_check_fewer_parameters_and_dots_are_fine),
+      cmocka_unit_test(test_check_listen_urls_are_told_with_their_line),
+      cmocka_unit_test(test_check_patterns_that_multiply_their_tries_are_found),
+      cmocka_unit_test(test_check_patterns_that_people_write_are_left_alone),
+      cmocka_unit_test(test_check_patterns_are_told_where_they_are_used),
+      cmocka_unit_test(test_check_patterns_that_are_told_do_end_a_call),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
