@@ -14,7 +14,7 @@ static const char live_key; /* registry: how many worlds are open */
 int luaopen_umpire_sim_core(lua_State *L);
 
 struct box {
-  bool open;
+  bool open, twin; /* a twin belongs to another world, and is not counted */
   struct ump_sim_world world;
 };
 
@@ -40,15 +40,17 @@ static uint32_t check_peer(lua_State *L, struct ump_sim_world *w, int arg) {
 
 /* ---- life ---- */
 
-static int core_new(lua_State *L) { /* seed -> world */
+static int core_new(lua_State *L) { /* seed, is a twin -> world */
   uint64_t seed = (uint64_t)luaL_checkinteger(L, 1);
+  bool twin = lua_toboolean(L, 2);
   struct box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->twin = twin;
   b->open = false; /* owner first, resource second: nothing that raises stands after init */
   luaL_setmetatable(L, WORLD);
-  count_live(L, 1);
+  if (!b->twin) count_live(L, 1);
   if (ump_sim_world_init(&b->world, seed) != 0) {
     ump_sim_world_deinit(&b->world);
-    count_live(L, -1);
+    if (!b->twin) count_live(L, -1);
     return luaL_error(L, "out of memory");
   }
   b->open = true;
@@ -60,7 +62,7 @@ static int world_close(lua_State *L) { /* -> what was still allocated; nil: clos
   if (!b->open) return 0;
   b->open = false;
   size_t left = ump_sim_world_deinit(&b->world);
-  count_live(L, -1);
+  if (!b->twin) count_live(L, -1);
   lua_pushinteger(L, (lua_Integer)left);
   return 1;
 }

@@ -11,7 +11,8 @@
 #include "serve.h"
 #include "stream.h"
 
-static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_pygase, &ump_laneya, &ump_joint, &ump_pymmorpg};
+static const struct ump_proto_ops *const protocols[] = {&ump_neteria, &ump_pygase, &ump_laneya, &ump_joint,
+                                                        &ump_pymmorpg};
 
 /* An engine that is told "your deadline has passed" so often without the clock moving will not do anything about it. */
 #define STUCK_AFTER 100000
@@ -231,19 +232,20 @@ void ump_sim_world_rehearse(struct ump_sim_world *w) {
   w->rehearsal.calls = calls_of(w->engine);
 }
 
-static void note_arrival(struct ump_sim_rehearsal *r, const struct ump_sim_arrival *a) {
-  r->peer = a->peer;
-  r->n_bytes = a->data.n;
-  r->shown = a->data.n < sizeof r->bytes ? a->data.n : sizeof r->bytes;
+static void note_cause(struct ump_sim_rehearsal *r, const struct ump_sim_arrival *a) {
+  r->peer = a ? a->peer : UINT32_MAX;
+  r->n_bytes = a ? a->data.n : 0;
+  r->shown = r->n_bytes < sizeof r->bytes ? r->n_bytes : sizeof r->bytes;
   if (r->shown) memcpy(r->bytes, a->data.p, r->shown);
 }
 
 /* False: the rulebook could not be loaded again. What load() draws from the world's chance is put back, so that the
- * world goes on as it would have. */
-static bool rehearse(struct ump_sim_world *w) {
+ * world goes on as it would have. cause: NULL: a deadline of the engine's. */
+static bool rehearse(struct ump_sim_world *w, const struct ump_sim_arrival *cause) {
   struct ump_sim_rehearsal *r = &w->rehearsal;
   uint64_t calls = r->on ? calls_of(w->engine) : r->calls;
   if (!r->on || calls == r->calls) return true;
+  note_cause(r, cause);
   struct ump_rng_seeded engine = w->seeded_engine, vm = w->seeded_vm;
   struct ump_report report = {0};
   bool ok = ump_rules_rehearse(w->rules, w->now, &report);
@@ -282,11 +284,11 @@ enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, boo
       return UMP_SIM_REACHED;
     }
     if (next > w->now) w->now = next, idle = 0;
-    if (net <= engine) {
+    bool arrives = net <= engine;
+    if (arrives) {
       idle = 0;
       if (!ump_sim_net_next(&w->net, w->now, a)) continue;
       if (a->what != UMP_SIM_AT_SERVER) return UMP_SIM_ARRIVED;
-      if (w->rehearsal.on) note_arrival(&w->rehearsal, a);
       if (a->news)
         ump_sim_serve_arrival(w, a);
       else
@@ -294,7 +296,7 @@ enum ump_sim_stop ump_sim_world_run(struct ump_sim_world *w, ump_time until, boo
     } else {
       ump_engine_expire(w->engine, w->now);
     }
-    if (!rehearse(w)) return UMP_SIM_REFUSED;
+    if (!rehearse(w, arrives ? a : NULL)) return UMP_SIM_REFUSED;
     ump_sim_world_flush(w);
   }
   return UMP_SIM_STUCK;

@@ -26,7 +26,7 @@ struct ump_sim_rehearsal {
   bool on;
   uint64_t calls, n;     /* made into the rulebook when it was looked at last; rehearsals so far */
   ump_time at;           /* of the last one */
-  uint32_t peer;         /* whose doing came before it */
+  uint32_t peer;         /* whose doing came before it; UINT32_MAX: nobody's, a deadline passed */
   size_t n_bytes, shown; /* what that was; how much of it is in bytes */
   uint8_t bytes[1024];
   char *refusal; /* why the rulebook could not be loaded again; NULL: it could */

@@ -21,6 +21,18 @@ function M.fail(message, level)
   error(message, level + 1)
 end
 
+--- The same, at the place in the test that called into the simulator.
+function M.fail_outside(message)
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "S")
+    if not info then break end
+    if info.what ~= "C" and not info.source:find("umpire/sim/", 1, true) then break end
+    level = level + 1
+  end
+  M.fail(message, level)
+end
+
 -- ---- saying it ----
 
 local function where(self, from)

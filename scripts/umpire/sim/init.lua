@@ -36,28 +36,41 @@ local function library()
   return (path:gsub("/?umpire/sim/world%.lua$", ""):gsub("^$", "."))
 end
 
-local known = { seed = true, listen = true, memory = true, instructions = true, load_budget = true }
+local known = { seed = true, listen = true, memory = true, instructions = true, load_budget = true, reload = true }
 
 local function check_options(options)
   for name in pairs(options) do
     if not known[name] then
-      error(("sim.run: unknown option '%s'; known: instructions, listen, load_budget, memory, seed"):format(
+      error(("sim.run: unknown option '%s'; known: instructions, listen, load_budget, memory, reload, seed"):format(
         tostring(name)), 3)
     end
   end
+  if options.reload ~= nil and options.reload ~= "every" and options.reload ~= false then
+    error('sim.run: reload: "every" or false expected, got ' .. tostring(options.reload), 3)
+  end
 end
+
+-- The option, or else the environment: a whole suite may be run so.
+local function reloads(options)
+  if options.reload ~= nil then return options.reload == "every" end
+  return os.getenv "UMPIRE_RELOAD" == "every"
+end
+
+local text_mark = {} -- sim.run_text's word to sim.run
 
 --- Starts a world that is judged by the rulebook at path (a file, or a folder with init.lua). Options:
 --   seed         integer. Without it a new one each time; the environment's UMPIRE_SEED goes over both
 --   listen       a listen URL or a list of them, "neteria://0.0.0.0:40080?limit=2&hold_ms=0"; default: the rulebook's own
+--   reload       "every": the world has a twin in which the rulebook is loaded again after every event, and the test fails at
+--                the first difference: umpire.sim.twin. Default: what UMPIRE_RELOAD in the environment says; false: never
 --   memory       bytes for the rulebook's VM;  instructions: VM instructions of one call;  load_budget: seconds for loading
 -- Raises when the rulebook is refused, with what `umpire check` would say.
-function sim.run(path, options)
+function sim.run(path, options, is_text)
   options = options or {}
   if type(path) ~= "string" then error("sim.run: the path of a rulebook expected, got " .. type(path), 2) end
   check_options(options)
   local seed = seeds.choose(options.seed)
-  local world = World.new(core, seed, path, library(), options)
+  local world = World.new(core, seed, path, library(), options, reloads(options), is_text == text_mark)
   seeds.note(world)
   return world
 end
@@ -71,7 +84,7 @@ function sim.run_text(text, options)
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
-  local done, world = pcall(sim.run, path, options)
+  local done, world = pcall(sim.run, path, options, text_mark)
   if not done then
     os.remove(path)
     error(world, 0)

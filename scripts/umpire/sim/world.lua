@@ -1,6 +1,7 @@
 --- A simulated world: time, weather, clients and what the server says about itself.
 
 local expect = require "umpire.sim.expect"
+local Twin = require "umpire.sim.twin"
 
 local World = {}
 local methods = {}
@@ -46,8 +47,23 @@ local function listen(self, core, wanted)
   end
 end
 
-function World.new(core_module, seed, path, library, options)
+-- What a twin has to know to speak of clients.
+local function introduce(self, core)
+  core.seed = self.seed
+  core.client_at = function(peer) return self.by_peer[peer] end
+  core.name_at = function(peer) return self.by_peer[peer] and self.by_peer[peer].name or "someone" end
+  core.name_of = function(known) -- as core:clients() lists it
+    for _, client in pairs(self.by_peer) do
+      local place = client.place
+      if place and ("%d.%d.%d.%d:%d"):format(table.unpack(place)) == known.address then return client.name end
+    end
+    return known.id
+  end
+end
+
+function World.new(core_module, seed, path, library, options, reloads, is_text)
   local core = core_module.new(seed)
+  if reloads then core = Twin.new(core, core_module.new(seed, true)) end
   local self = setmetatable({
     seed = seed, path = path,
     core = core, epoch = core_module.epoch, module = core_module,
@@ -60,11 +76,12 @@ function World.new(core_module, seed, path, library, options)
     own_weather = {}, -- client -> its link's
     cuts = {},        -- client -> { true, true }: to the server, to the client
   }, World)
+  if reloads then introduce(self, core) end
   local ok, err = pcall(function()
     local good, report = core:open(path, library, {
       memory = options.memory, instructions = options.instructions,
       load_budget = options.load_budget and ns(options.load_budget),
-    })
+    }, is_text)
     if not good then error("the rulebook was refused:\n" .. report, 0) end
     self.report = report
     listen(self, core, options.listen)
@@ -287,7 +304,7 @@ function methods:connect(protocol, options)
   local place = { address_of(self, options.address) }
   local peer = new_peer(self, place)
   local client = player_of(protocol).new(self, peer, listener, options)
-  client.place, self.by_peer[peer] = place, client
+  client.place, client.protocol, self.by_peer[peer] = place, protocol, client
   client:register(options.wait)
   return client
 end
