@@ -6,12 +6,12 @@
 #include "net/control.h"
 
 enum { REPLY = 1 << 20 };
-/* A reload may wait for a rulebook that takes its whole load time; a stop is over within 5 s (hardening T29). */
-#define PATIENCE (30 * UMP_S)
+/* A reload may wait for a gate and then for a rulebook that takes its whole load time; a stop is over within 5 s (hardening T29). */
+#define PATIENCE (120 * UMP_S)
 
 struct options {
   const char *control;
-  bool json, rules, metrics;
+  bool json, rules, metrics, force;
 };
 
 #define CONTROL_FLAG                                                                                                   \
@@ -23,6 +23,12 @@ struct options {
   { "json", NULL, NULL, FLAG_SWITCH, offsetof(struct options, json), "print the answer as one JSON object", NULL }
 
 static const struct flag flags[] = {CONTROL_FLAG, JSON_FLAG};
+static const struct flag reload_flags[] = {
+    CONTROL_FLAG,
+    JSON_FLAG,
+    {"force", NULL, NULL, FLAG_SWITCH, offsetof(struct options, force),
+     "even if it judges recorded play differently (umpire run --gate)", NULL},
+};
 static const struct flag status_flags[] = {
     CONTROL_FLAG,
     JSON_FLAG,
@@ -58,7 +64,8 @@ static int ask(const struct command *self, const struct options *o) {
   if (!at && ump_control_default_path(path) != 0)
     return ump_usage(self, "the control socket's path is too long; use --control");
   if (!at) at = path;
-  snprintf(request, sizeof request, "{\"command\":\"%s\"}", o->rules ? "rules" : o->metrics ? "metrics" : self->name);
+  snprintf(request, sizeof request, "{\"command\":\"%s\"%s}", o->rules ? "rules" : o->metrics ? "metrics" : self->name,
+           o->force ? ",\"force\":true" : "");
   bool until_gone = strcmp(self->name, "stop") == 0;
   if (ump_control_ask(at, ump_text(request), PATIENCE, until_gone, reply, sizeof reply, error, sizeof error) != 0) {
     fprintf(stderr, "umpire %s: %s\n", self->name, error);
@@ -82,7 +89,7 @@ static int run(const struct command *self, int argc, char **argv) {
                                    .n_flags = sizeof its_flags / sizeof *its_flags,                                    \
                                    .run = run}
 
-COMMAND(ump_cmd_reload, "reload", flags,
+COMMAND(ump_cmd_reload, "reload", reload_flags,
         "reload a running host's rulebook; exit 1 with the reason if the new one was refused");
 COMMAND(ump_cmd_status, "status", status_flags, "what a running host is doing: clients, listeners, rulebook, counters, memory");
 COMMAND(ump_cmd_stop, "stop", flags, "end a running host in good order, and wait until it is gone");

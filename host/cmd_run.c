@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "host.h"
+#include "play.h"
 #include "protocols.h"
 
 #define AT(field) offsetof(struct run_options, field)
@@ -45,6 +46,15 @@ static const struct flag flags[] = {
      "send and are told, and client.data, but no addresses and no passwords", NULL},
     {"record-limit", "UMPIRE_RECORD_LIMIT", "BYTES", FLAG_BYTES, AT(record_limit),
      "room for FILE and the three before it, FILE.1 to FILE.3 (default 256M)", "1M"},
+    {"gate", "UMPIRE_GATE", "FILE", FLAG_TEXT, AT(gate),
+     "before each reload, play this recording through the new rulebook, and refuse it if\n"
+     "verdicts, admissions or kicks change (umpire reload --force reloads nevertheless);\n"
+     "last:N: play the last N events (at least half as many), which are kept in memory", NULL},
+    {"gate-accept", "UMPIRE_GATE_ACCEPT", "WHAT", FLAG_WORDS, AT(gate_accept),
+     "a difference that the gate lets pass, such as verdict:move (see umpire replay); may\n"
+     "be repeated (in the environment: comma separated)", NULL},
+    {"gate-time", "UMPIRE_GATE_TIME", "TIME", FLAG_TIME, AT(gate_time),
+     "what has not been played by then is not looked at (default 10s)", "1ms"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
      "a call into the rulebook that takes longer is ended (default 50ms)", "1ms"},
     {"rule-warn", "UMPIRE_RULE_WARN", "TIME", FLAG_TIME, AT(rule_warn),
@@ -70,12 +80,16 @@ static const struct flag flags[] = {
      "(default 65536)",
      "1"},
     {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)", "1K"},
+    {"state-memory", "UMPIRE_STATE_MEMORY", "BYTES", FLAG_BYTES, AT(state_memory),
+     "the state of host.update, with some 190 bytes for each key (default 16M)", "64K"},
+    {"state-keys", "UMPIRE_STATE_KEYS", "N", FLAG_COUNT, AT(state_keys), "keys in it, at all depths (default 262144)",
+     NULL},
     {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)", "1"},
 };
 
 static int check_counts(const struct command *c, const struct run_options *o) { /* the engine counts these in 32 bits */
-  const uint64_t counts[] = {o->window_per_client, o->effects, o->timers};
-  static const char *const names[] = {"window-per-client", "effects", "timers"};
+  const uint64_t counts[] = {o->window_per_client, o->effects, o->timers, o->state_keys};
+  static const char *const names[] = {"window-per-client", "effects", "timers", "state-keys"};
   for (size_t i = 0; i < 3; i++)
     if (counts[i] > UINT32_MAX) return ump_usage(c, "--%s must be at most %lu", names[i], (unsigned long)UINT32_MAX);
   return EXIT_OK;
@@ -85,6 +99,14 @@ static int check_console(const struct command *c, const struct run_options *o) {
   if (!o->console || strcmp(o->console, "ro") == 0 || strcmp(o->console, "rw") == 0 || strcmp(o->console, "none") == 0)
     return EXIT_OK;
   return ump_usage(c, "--console is ro, rw or none, not '%s'", o->console);
+}
+
+static int check_gate(const struct command *c, const struct run_options *o) {
+  char error[1024];
+  if (o->gate && ump_gate_window(o->gate, error, sizeof error) < 0) return ump_usage(c, "%s", error);
+  for (size_t i = 0; i < o->gate_accept.n; i++)
+    if (!ump_accept_check(o->gate_accept.v[i], error, sizeof error)) return ump_usage(c, "--gate-accept: %s", error);
+  return EXIT_OK;
 }
 
 static int check_web(const struct command *c, const struct run_options *o) {
@@ -105,13 +127,14 @@ static int check_urls(const struct command *c, const struct run_options *o) {
 }
 
 static int run(const struct command *self, int argc, char **argv) {
-  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S, .record_limit = 256 << 20};
+  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S, .record_limit = 256 << 20, .gate_time = 10 * UMP_S};
   struct host host;
   const char *path = NULL;
   int code = ump_flags_parse(self, argc, argv, &o, &path);
   if (code == EXIT_OK) code = check_counts(self, &o);
   if (code == EXIT_OK) code = check_urls(self, &o);
   if (code == EXIT_OK) code = check_web(self, &o);
+  if (code == EXIT_OK) code = check_gate(self, &o);
   if (code == EXIT_OK) code = check_console(self, &o);
   if (code == EXIT_OK) {
     code = ump_host_init(&host, &o, path);
@@ -119,6 +142,7 @@ static int run(const struct command *self, int argc, char **argv) {
     ump_host_deinit(&host);
   }
   free(o.listen.owned);
+  free(o.gate_accept.owned);
   return code < 0 ? EXIT_OK : code; /* -1: help was printed */
 }
 

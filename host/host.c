@@ -75,10 +75,7 @@ bool ump_host_reload(struct host *h, const char *why, struct ump_report *report)
 }
 
 static void reload_because(struct host *h, const char *why) {
-  struct ump_report report;
-  if (h->stopping) return;
-  ump_host_reload(h, why, &report);
-  ump_report_free(&report);
+  if (!h->stopping && !ump_host_gate(h, why, 0)) ump_host_reload_now(h, why, 0);
 }
 
 static void on_hup(void *ctx) {
@@ -168,6 +165,8 @@ static int make_engine(struct host *h) {
                                    .window_per_client = (uint32_t)o->window_per_client,
                                    .effects = (uint32_t)o->effects,
                                    .effect_bytes = o->effect_memory,
+                                   .state_bytes = o->state_memory,
+                                   .state_keys = (uint32_t)o->state_keys,
                                    .timers = (uint32_t)o->timers};
   h->engine = ump_engine_new(&cfg, ump_monotonic());
   if (!h->engine) return fail(h, EXIT_RULEBOOK, "start", "out of memory");
@@ -355,6 +354,7 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   if (code == EXIT_OK) code = start_watch(h);
   if (code == EXIT_OK) code = ump_host_web_open(h);
   if (code == EXIT_OK) code = start_listeners(h);
+  if (code == EXIT_OK && ump_host_gate_open(h) != 0) code = fail(h, EXIT_RULEBOOK, "gate", "out of memory");
   if (code == EXIT_OK) ump_host_web_say(h), ump_host_record_start(h);
   return code;
 }
@@ -398,9 +398,11 @@ void ump_host_deinit(struct host *h) {
   ump_control_close(h->control);
   ump_logins_free(h->logins);
   ump_host_record_end(h);
+  ump_host_gate_end(h);
   ump_loop_free(h->loop);
   ump_store_close(h->store); /* after the loop: a check on another thread ends with it */
   if (h->engine) ump_engine_free(h->engine);
+  ump_host_gate_close(h);
   ump_host_record_close(h);
   if (h->watchdog) ump_watchdog_free(h->watchdog);
   ump_logger_free(h->logger);

@@ -29,9 +29,12 @@ struct run_options {
   const char *console; /* "ro", "rw" or "none"; NULL: "ro" */
   uint64_t accounts;
   uint64_t window_memory, window_per_client, effects, effect_memory, timers;
+  uint64_t state_memory, state_keys;
   uint64_t rule_memory;
   int64_t rule_time, rule_warn, load_time, stuck_time;
   const char *record, *gate;
+  struct flag_list gate_accept;
+  int64_t gate_time;
   uint64_t record_limit;
 };
 
@@ -62,6 +65,7 @@ struct host {
   struct ump_control *control;
   struct ump_watch *watch;
   struct host_record *record; /* NULL: nothing is recorded */
+  struct host_gate *gate;     /* NULL: reloads are not tried first */
   struct ump_web *web;
   char web_name[UMP_LISTEN_NAME]; /* "http://127.0.0.1:8000" */
   struct listener *listeners;
@@ -79,6 +83,8 @@ void ump_host_deinit(struct host *h);
 
 /* Reloads the rulebook and logs how it went. why: "SIGHUP". The report is the caller's to free. */
 bool ump_host_reload(struct host *h, const char *why, struct ump_report *report);
+/* The same, and answers whoever asked on the control socket (0: nobody did). */
+void ump_host_reload_now(struct host *h, const char *why, uint64_t ticket);
 void ump_host_stop(struct host *h, int signo);
 
 /* ---- --web (host_web.c) ---- */
@@ -93,6 +99,8 @@ void ump_host_costs(struct host *h, struct ump_writer *json, struct ump_writer *
 /* Everything that is counted, in the text format of Prometheus and OpenMetrics. */
 void ump_host_metrics(struct host *h, struct ump_writer *text);
 
+/* To whoever asked on the control socket before (ump_control_later). */
+void ump_host_answer_later(struct host *h, uint64_t ticket, bool ok, const char *text);
 /* One request of the control socket (host_control.c). */
 void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line);
 

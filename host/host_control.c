@@ -211,17 +211,31 @@ static void on_metrics(struct host *h, struct ump_control_conn *c, struct ump_by
   answer_at_length(h, c, write_metrics);
 }
 
-static void on_reload(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
-  (void)line;
+void ump_host_answer_later(struct host *h, uint64_t ticket, bool ok, const char *text) {
+  struct ump_control_conn *c = ticket && h->control ? ump_control_find(h->control, ticket) : NULL;
+  if (c) answer(c, ok, text);
+}
+
+void ump_host_reload_now(struct host *h, const char *why, uint64_t ticket) {
   struct ump_report report;
   struct ump_rules_info i;
   char text[512];
-  bool ok = ump_host_reload(h, "umpire reload", &report);
+  bool ok = ump_host_reload(h, why, &report);
   ump_rules_info(h->rules, &i);
   snprintf(text, sizeof text, "reloaded %.300s version %lld hash %s, paused for %.2f ms", i.path, (long long)i.version,
            i.hash, (double)report.took / 1e6);
-  answer(c, ok, ok ? text : report.text ? report.text : "out of memory");
+  ump_host_answer_later(h, ticket, ok, ok ? text : report.text ? report.text : "out of memory");
   ump_report_free(&report);
+}
+
+static void on_reload(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  struct ump_json_slot force = {.key = ump_text("force")};
+  bool forced = ump_json_members(line, &force, 1, NULL) == 0 && force.value.type == UMP_JSON_TRUE;
+  uint64_t ticket = ump_control_later(c);
+  if (h->stopping)
+    answer(c, false, "the host is stopping");
+  else if (forced || !ump_host_gate(h, "umpire reload", ticket))
+    ump_host_reload_now(h, forced ? "umpire reload --force" : "umpire reload", ticket);
 }
 
 static void on_health(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
@@ -257,6 +271,7 @@ static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes
   put(&w, "}");
   send_reply(c, &w);
   ump_report_free(&report);
+  if (what.writes && !complete) ump_host_record_touched(h);
   ump_loop_work(h->loop); /* what it asked for goes out */
 }
 

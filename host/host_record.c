@@ -43,7 +43,8 @@ struct host_record {
   ump_time again_at;  /* when a disk that failed is tried again; 0: it has not */
   ump_time wall_at;   /* when the wall clock said wall_ns */
   int64_t wall_ns;
-  bool snapshot_failed;
+  char hash[17];      /* of the rulebook in place */
+  bool forget;        /* the window, when the next snapshot comes: other rules judged what is in it */
 };
 
 /* ---- where chunks go ---- */
@@ -64,10 +65,11 @@ static bool keep_in_window(struct host_record *r, struct ump_tap_chunk *c, bool 
   if (!p->p) return free(p), false;
   if (copy) memcpy(p->p, c->p, c->n);
   if (c->begins) {
-    half_free(&r->before);
+    half_free(r->forget ? &r->now : &r->before);
+    if (r->forget) half_free(&r->before);
     r->before = r->now;
-    if (!r->before.first) r->before.last = NULL;
     r->now = (struct half){0};
+    r->forget = false;
   }
   if (!r->now.first)
     r->now.first = p;
@@ -118,6 +120,7 @@ static void put_rulebook(struct host_record *r, enum ump_entry_kind kind, bool y
   struct ump_rules_info info;
   struct ump_entry e = {.kind = kind, .at = now, .flags = yes ? UMP_ENTRY_YES : 0};
   ump_rules_info(r->host->rules, &info);
+  memcpy(r->hash, info.hash, sizeof r->hash);
   e.number[0] = (uint64_t)info.version;
   e.name = ump_text(info.path), e.text = ump_text(info.hash);
   if (kind == UMP_ENTRY_READY) {
@@ -157,9 +160,9 @@ static void take_snapshot(struct host_record *r, unsigned flags) {
   ump_time start = ump_monotonic();
   uint64_t lost = ump_tap_stats(r->tap).lost;
   if (ump_engine_now(h->engine) > shot.now) shot.now = ump_engine_now(h->engine);
-  r->snapshot_failed = ump_rules_snapshot(h->rules, shot.now, &tell) != 0;
+  bool failed = ump_rules_snapshot(h->rules, shot.now, &tell) != 0;
   r->began = shot.now;
-  if (r->snapshot_failed) return; /* logged; what is recorded goes on, and no file or window begins anew */
+  if (failed) return; /* logged; what is recorded goes on, and no file or window begins anew */
   put_rulebook(r, UMP_ENTRY_READY, true, shot.now);
   if (flags & UMP_ENTRY_BROKEN)
     ump_tap_put(r->tap, &(struct ump_entry){.kind = UMP_ENTRY_GAP, .at = shot.now, .number[0] = lost});
@@ -205,6 +208,32 @@ static void on_beat(uv_timer_t *t) {
   ump_tap_seal(r->tap);
 }
 
+/* ---- for others ---- */
+
+static size_t copy_half(const struct half *half, uint8_t *to) {
+  size_t n = 0;
+  for (const struct piece *p = half->first; p; p = p->next) memcpy(to + n, p->p, p->n), n += p->n;
+  return n;
+}
+
+int ump_host_record_window(struct host *h, uint8_t **entries, size_t *n) {
+  struct host_record *r = h->record;
+  *entries = NULL, *n = 0;
+  if (!r->window) return 0;
+  ump_tap_seal(r->tap);
+  uint8_t *p = malloc(r->before.bytes + r->now.bytes + 1);
+  if (!p) return UMP_ENOMEM;
+  *n = copy_half(&r->before, p);
+  *n += copy_half(&r->now, p + *n);
+  *entries = p;
+  return 0;
+}
+
+/* Somebody has changed the world from outside: what comes is played from here. */
+void ump_host_record_touched(struct host *h) {
+  if (h->record && !h->stopping) take_snapshot(h->record, UMP_ENTRY_BROKEN);
+}
+
 /* ---- life ---- */
 
 long long ump_gate_window(const char *text, char *error, size_t cap) {
@@ -232,7 +261,7 @@ int ump_host_record_open(struct host *h) {
   r->host = h;
   r->window = (uint64_t)window;
   ump_rng_fill(&h->rng, &r->run, sizeof r->run);
-  if (o->record && ump_record_file_open(o->record, &r->file, error, sizeof error) != 0) {
+  if (o->record && ump_record_file_open(o->record, o->record_limit / UMP_RECORD_PARTS, &r->file, error, sizeof error) != 0) {
     ump_logger_say(h->logger, UMP_ERROR, "record", "%s", error);
     return EXIT_RULEBOOK;
   }
@@ -281,7 +310,14 @@ void ump_host_record_reload(struct host *h, ump_time now) {
 }
 
 void ump_host_record_reloaded(struct host *h, bool ok) {
-  if (h->record) put_rulebook(h->record, UMP_ENTRY_RELOADED, ok, 0);
+  struct host_record *r = h->record;
+  if (!r) return;
+  char before[sizeof r->hash];
+  memcpy(before, r->hash, sizeof before);
+  put_rulebook(r, UMP_ENTRY_RELOADED, ok, 0);
+  if (!ok || !r->window || strcmp(before, r->hash) == 0) return;
+  r->forget = true;
+  take_snapshot(r, 0);
 }
 
 void ump_host_record_stop(struct host *h, ump_time now) {

@@ -147,7 +147,8 @@ static void group(void *ctx, const struct ump_entry *in, const struct ump_entry 
 
 static bool enough(void *ctx) {
   struct player *p = ctx;
-  return p->result->over_time = ump_monotonic() - p->started > p->cfg->at_most;
+  if (p->cfg->cancelled && atomic_load(p->cfg->cancelled)) return true;
+  return p->result->over_time = p->cfg->at_most && ump_monotonic() - p->started > p->cfg->at_most;
 }
 
 static void write_log(void *ctx, const struct ump_log_line *line) {
@@ -170,7 +171,7 @@ bool ump_play(const struct ump_play_cfg *cfg, struct ump_bytes entries, struct u
                                   .close = close_rules,
                                   .differs = differs,
                                   .group = cfg->group ? group : NULL,
-                                  .enough = cfg->at_most ? enough : NULL,
+                                  .enough = cfg->at_most || cfg->cancelled ? enough : NULL,
                                   .ctx = &p};
   *result = (struct ump_play_result){0};
   p.log = (struct ump_log){write_log, &p};

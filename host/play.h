@@ -2,6 +2,8 @@
 #ifndef UMP_HOST_PLAY_H
 #define UMP_HOST_PLAY_H
 
+#include <stdatomic.h>
+
 #include "bindings/rules.h"
 #include "record/replay.h"
 
@@ -22,6 +24,7 @@ struct ump_play_cfg {
   size_t rule_memory;
   ump_time rule_time, load_time; /* 0: the usual */
   ump_time at_most;              /* 0: as long as it takes */
+  const atomic_bool *cancelled;  /* set by another thread: end soon; may be NULL */
   const struct ump_accept *accept;
   /* expected: accept names it. why: of an internal verdict, the rulebook's error; else empty */
   void (*differs)(void *ctx, const struct ump_difference *d, bool expected, const char *why);

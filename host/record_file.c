@@ -33,6 +33,8 @@ struct ump_record_file {
   /* the thread's own */
   int fd;
   off_t size; /* of whole blocks */
+  uint64_t most;
+  bool fresh; /* a new file is wanted */
   time_t synced;
 };
 
@@ -84,13 +86,16 @@ static int begin_file(struct ump_record_file *f) {
 
 static int write_chunk(struct ump_record_file *f, const struct ump_tap_chunk *c) {
   uint8_t head[UMP_BLOCK_HEAD];
-  int err = c->begins ? begin_file(f) : f->fd < 0 ? -EBADF : 0;
-  if (err) return err;
+  int err = 0;
+  if (c->begins && (f->fresh || (uint64_t)f->size >= f->most)) err = begin_file(f);
+  if (err) return f->fresh = true, err;
+  f->fresh = false;
   ump_block_head(ump_bytes(c->p, c->n), head);
   err = write_all(f->fd, head, sizeof head);
   if (!err) err = write_all(f->fd, c->p, c->n);
   if (err) { /* what was written of it is no use to anybody */
-    if (ftruncate(f->fd, f->size) != 0) return err;
+    f->fresh = true;
+    if (ftruncate(f->fd, f->size) != 0) return err; /* then the reader finds that it is torn */
     return err;
   }
   f->size += (off_t)(sizeof head + c->n);
@@ -138,7 +143,7 @@ static void *write_on(void *arg) {
 
 /* ---- for the loop ---- */
 
-int ump_record_file_open(const char *path, struct ump_record_file **out, char *error, size_t cap) {
+int ump_record_file_open(const char *path, uint64_t most, struct ump_record_file **out, char *error, size_t cap) {
   struct ump_record_file *f = calloc(1, sizeof *f);
   *out = NULL;
   if (!f || !(f->path = strdup(path))) {
@@ -146,7 +151,7 @@ int ump_record_file_open(const char *path, struct ump_record_file **out, char *e
     snprintf(error, cap, "out of memory");
     return -ENOMEM;
   }
-  f->fd = -1, f->last = &f->first;
+  f->fd = -1, f->last = &f->first, f->most = most;
   pthread_mutex_init(&f->lock, NULL);
   pthread_cond_init(&f->more, NULL);
   int err = begin_file(f);
@@ -235,7 +240,8 @@ static int slurp(const char *path, uint8_t **out, size_t *n) {
 
 struct part {
   struct ump_recording r;
-  struct ump_entry snapshot; /* number[3]: of the run, number[4]: of the part in it */
+  struct ump_entry snapshot; /* number[3]: of the run, number[4]: of the snapshot in it */
+  uint64_t last;             /* number[4] of its last snapshot */
   int err;                   /* negative errno, or enum ump_block_end */
 };
 
@@ -254,13 +260,17 @@ static void read_part(const char *path, struct part *p) {
              sound, n);
   free(bytes);
   struct ump_entry_reader in = ump_entry_reader(ump_bytes(p->r.p, p->r.n));
+  struct ump_entry e;
   if (!ump_entry_get(&in, &p->snapshot) || p->snapshot.kind != UMP_ENTRY_SNAPSHOT) p->snapshot.kind = 0;
+  p->last = p->snapshot.number[4];
+  while (ump_entry_get(&in, &e))
+    if (e.kind == UMP_ENTRY_SNAPSHOT) p->last = e.number[4];
 }
 
 static bool leads_to(const struct part *before, const struct part *after) {
   if (before->err != UMP_BLOCK_WHOLE || !before->snapshot.kind || !after->snapshot.kind) return false;
   return before->snapshot.number[3] == after->snapshot.number[3] &&
-         before->snapshot.number[4] + 1 == after->snapshot.number[4];
+         before->last + 1 == after->snapshot.number[4];
 }
 
 static bool prepend(struct ump_recording *r, const struct ump_recording *before) {

@@ -15,7 +15,8 @@ enum { UMP_RECORD_PARTS = 4 };
 struct ump_record_file;
 
 /* 0, or negative with a message: it cannot be written. */
-int ump_record_file_open(const char *path, struct ump_record_file **out, char *error, size_t cap);
+/* most: bytes of a file; the next snapshot behind that begins another. */
+int ump_record_file_open(const char *path, uint64_t most, struct ump_record_file **out, char *error, size_t cap);
 /* Takes a chunk over (of ump_mem_libc). False: too much is waiting for the disk, or the disk has failed. */
 bool ump_record_file_keep(struct ump_record_file *f, struct ump_tap_chunk *c);
 /* Has it failed since it was last asked? Then error says why, and nothing is taken until ump_record_file_again. */

@@ -14,6 +14,7 @@ struct ump_control_conn {
   struct ump_control *control;
   uv_pipe_t pipe;
   struct ump_list link;
+  uint64_t ticket;
   size_t n; /* bytes of a line that is not complete */
   char line[UMP_CONTROL_LINE];
   bool closing;
@@ -26,6 +27,7 @@ struct ump_control {
   uv_pipe_t pipe;
   struct ump_list conns;
   unsigned n_conns;
+  uint64_t tickets; /* the last one given */
   bool waiting; /* a connection was left in the kernel's queue */
   bool closing;
 };
@@ -90,6 +92,18 @@ void ump_control_reply(struct ump_control_conn *conn, struct ump_bytes line) {
   }
 }
 
+uint64_t ump_control_later(struct ump_control_conn *c) {
+  return c->ticket;
+}
+
+struct ump_control_conn *ump_control_find(struct ump_control *c, uint64_t ticket) {
+  for (struct ump_list *at = c->conns.next; at != &c->conns; at = at->next) {
+    struct ump_control_conn *conn = UMP_CONTAINER(at, struct ump_control_conn, link);
+    if (conn->ticket == ticket && !conn->closing) return conn;
+  }
+  return NULL;
+}
+
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
   struct ump_control_conn *conn = h->data;
   (void)suggested;
@@ -122,6 +136,7 @@ static void accept_one(struct ump_control *c) {
   conn->pipe.data = conn;
   ump_list_push(&c->conns, &conn->link);
   c->n_conns++;
+  conn->ticket = ++c->tickets;
   if (uv_accept((uv_stream_t *)&c->pipe, (uv_stream_t *)&conn->pipe) != 0 ||
       uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) != 0)
     close_conn(conn);

@@ -15,7 +15,7 @@ struct ump_control_conn;
 
 struct ump_control_cfg {
   const char *path;
-  /* One request. Answer with ump_control_reply, within this call. */
+  /* One request. Answer with ump_control_reply, within this call, or later (ump_control_later). */
   void (*request)(void *ctx, struct ump_control_conn *c, struct ump_bytes line);
   void *ctx;
 };
@@ -32,6 +32,10 @@ void ump_control_close(struct ump_control *c); /* removes the socket's file; bef
 
 /* Sends one line (the line feed is added); the bytes are copied. */
 void ump_control_reply(struct ump_control_conn *c, struct ump_bytes line);
+
+/* For an answer that takes its time: a number for the connection, by which it is found again. NULL: it is gone. */
+uint64_t ump_control_later(struct ump_control_conn *c);
+struct ump_control_conn *ump_control_find(struct ump_control *c, uint64_t ticket);
 
 /* ---- the other end: blocks, needs no loop ---- */
 

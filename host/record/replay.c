@@ -435,7 +435,7 @@ static int end_group(struct ump_replay *r, const struct ump_entry *in) {
   play(r, in);
   if (r->cfg->group) r->cfg->group(r->cfg->ctx, in, r->out.v, r->out.n);
   if (r->arena.failed) return UMP_ENOMEM;
-  r->totals->stopped = r->totals->events % 256 == 0 && r->cfg->enough && r->cfg->enough(r->cfg->ctx);
+  r->totals->stopped = r->totals->events % 32 == 0 && r->cfg->enough && r->cfg->enough(r->cfg->ctx);
   return 0;
 }
 
