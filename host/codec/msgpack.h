@@ -51,7 +51,8 @@ void ump_msgpack_put_array(struct ump_writer *w, uint32_t count); /* the head on
 void ump_msgpack_put_map(struct ump_writer *w, uint32_t count);
 
 /* One value of plain data. nil and null are nil, tuples are arrays. A mixed table is a map, its array part under the integers
- * from 1, as Lua has it. UMP_PLAIN_DELETE is bin `marker`. Returns 0; UMP_EMALFORMED: a fault of who wrote it, or deeper than
+ * from 1, as Lua has it. UMP_PLAIN_DELETE is bin `marker`, and a string of the same bytes, which
+ * would be read as that, nil. Returns 0; UMP_EMALFORMED: a fault of who wrote it, or deeper than
  * UMP_MSGPACK_WRITE_DEPTH; UMP_ETOOBIG: w is full. */
 #define UMP_MSGPACK_WRITE_DEPTH 64
 int ump_msgpack_put_plain(struct ump_writer *w, struct ump_reader *plain, struct ump_bytes marker);

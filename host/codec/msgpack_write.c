@@ -88,7 +88,10 @@ static bool value(struct walk *k, unsigned depth) {
   case UMP_PLAIN_TRUE: return ump_msgpack_put_bool(k->w, v.tag == UMP_PLAIN_TRUE), true;
   case UMP_PLAIN_INT: return ump_msgpack_put_int(k->w, v.i), true;
   case UMP_PLAIN_FLOAT: return ump_msgpack_put_float(k->w, v.f), true;
-  case UMP_PLAIN_STRING: return ump_msgpack_put_string(k->w, v.s), true;
+  case UMP_PLAIN_STRING:
+    if (k->marker.n && ump_bytes_equal(v.s, k->marker)) ump_msgpack_put_nil(k->w); /* it would be read as one */
+    else ump_msgpack_put_string(k->w, v.s);
+    return true;
   case UMP_PLAIN_ARRAY:
   case UMP_PLAIN_TUPLE: return ump_msgpack_put_array(k->w, v.count), values(k, v.count, depth - 1);
   case UMP_PLAIN_MAP: return ump_msgpack_put_map(k->w, v.count), values(k, 2 * (uint64_t)v.count, depth - 1);

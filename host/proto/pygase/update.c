@@ -8,11 +8,11 @@
  *
  * Not so if something is removed: the marker must come exactly when the client has the key. So an exact patch begins only when
  * nothing is under way, and while one is under way nothing else begins: the very same update is sent until it comes back. The
- * same holds for the first one (what a client has that has nothing is not known to the feed) and for one in several parts. */
+ * same holds for the whole state (what the client has besides is not known to the feed) and for an update in several parts. */
 #include "proto/pygase/internal.h"
 
 static bool overtakable(const struct pg_world *w) {
-  return w->introduced && w->base && w->patch && !w->patch->exact && w->n_sent < PG_SENT &&
+  return w->introduced && w->base && w->patch && !w->patch->exact && !w->patch->whole && w->n_sent < PG_SENT &&
          ((const struct pg_form *)w->patch->form)->n_parts == 1;
 }
 
@@ -61,8 +61,8 @@ static void look_for_news(struct ump_pygase *n, struct pg_session *s) {
   int err = n->feed->ops->patch(n->feed->self, s->client, w->base, &patch);
   if (err < 0) pg_count(n, PG_no_memory);
   if (err != 1) return;
-  bool known = w->n_sent && patch->to == w->sent[w->n_sent - 1].moment;
-  const struct pg_form *form = known || (w->under_way && patch->exact) ? NULL : ump__pg_form(n, patch);
+  bool known = w->n_sent && patch->to == w->sent[w->n_sent - 1].moment, alone = patch->exact || patch->whole;
+  const struct pg_form *form = known || (w->under_way && alone) ? NULL : ump__pg_form(n, patch);
   if (form && form->n_parts) {
     begin(n, w, patch, form);
     return;
