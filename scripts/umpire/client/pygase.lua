@@ -236,12 +236,17 @@ end
 -- What of ours has arrived there. Bit 32 is never looked at.
 local function note_ack(self, ack, bits, now)
   local done
-  for sequence, when in pairs(self.sent) do
-    local d = difference(ack, sequence)
+  for sequence, when in pairs(self.sent) do -- a handful, unless much is lost: those of the last second
+    local d = ack - sequence
+    if d > 32767 then d = d - WRAP elseif d < -32767 then d = d + WRAP end
     if d == 0 or (d > 0 and d < 32 and bits & (TOP >> (d - 1)) ~= 0) then
       self.latency = self.latency + 0.1 * (now - when - self.latency)
-      done = done or {}
-      done[sequence] = "on_ack"
+      if self.callbacks[sequence] then
+        done = done or {}
+        done[sequence] = "on_ack"
+      else
+        self.sent[sequence] = nil
+      end
     elseif now - when > M.PACKAGE_TIMEOUT then
       done = done or {}
       done[sequence] = "on_lost"
