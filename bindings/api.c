@@ -54,6 +54,7 @@ int ump__api_failed(lua_State *L, const char *function, int err) {
 static const char *const absent_names[] = {
     "notify", "broadcast", "clients", "kick",   "now", "after",   "every", "cancel", "spawn",
     "yield",  "sleep",     "uuid",    "random", "log", "invalid", "null",  "array",  "api",
+    "update", "state",     "DELETE",  "subscribe", "unsubscribe",
 };
 
 static int host_index(lua_State *L) {
@@ -68,6 +69,7 @@ void ump__api_open(lua_State *L, struct ump_book *b) {
   lua_pushinteger(L, API_VERSION);
   lua_setfield(L, -2, "api");
   ump__api_open_value(L, b);
+  ump__api_open_state(L, b);
   ump__api_open_notify(L, b);
   ump__api_open_time(L, b);
   ump__api_open_thread(L, b);

@@ -122,6 +122,7 @@ void ump__api_open_notify(lua_State *L, struct ump_book *b);
 void ump__api_open_time(lua_State *L, struct ump_book *b);
 void ump__api_open_thread(lua_State *L, struct ump_book *b);
 void ump__api_open_value(lua_State *L, struct ump_book *b);
+void ump__api_open_state(lua_State *L, struct ump_book *b);
 void ump__api_set(lua_State *L, struct ump_book *b, const char *name, lua_CFunction fn);
 int ump__api_wrong(lua_State *L, int arg, const char *function, const char *expected); /* raises "bad argument #1 to ..." */
 void ump__api_effect(lua_State *L, const struct ump_book *b, const char *function);    /* raises inside legal and save */

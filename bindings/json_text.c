@@ -5,6 +5,7 @@
 
 #include "bindings/json_lua.h"
 #include "bindings/json_sorted.h"
+#include "bindings/state_lua.h"
 #include "bindings/value.h"
 
 struct encoder {
@@ -12,6 +13,7 @@ struct encoder {
   struct ump_json_lua *j;
   size_t left;  /* values */
   bool special; /* something was found that lua-cjson would spoil */
+  bool state;   /* a table of host.state's was found, which is empty to lua-cjson */
 };
 
 /* What lua-cjson's 14 digits keep. Multiples of 1/16 below 1e9 have at most 13, which spares most numbers of a game the
@@ -142,9 +144,14 @@ static void look(struct encoder *e, int index, const struct ump_walk *at) {
     look_at_string(e, index, at);
     return;
   case LUA_TTABLE:
-    look_into(e, index, at);
+    if (ump__state_is(L, index))
+      e->state = true;
+    else
+      look_into(e, index, at);
     return;
   case LUA_TLIGHTUSERDATA:
+    if (ump_value_is_delete(L, index))
+      ump__walk_error(L, at, "host.DELETE, which means something in host.update alone");
     if (!lua_touserdata(L, index)) return; /* host.null */
     /* fall through */
   default:
@@ -238,11 +245,17 @@ static void encode(lua_State *L, const struct ump_json_lua *j) {
 }
 
 struct ump_bytes ump_json_lua_text(lua_State *L, struct ump_json_lua *j, int index, const char *root) {
-  struct encoder e = {L, j, UMP_VALUE_COUNT, false};
+  struct encoder e = {L, j, UMP_VALUE_COUNT, false, false};
   struct ump_walk at = {.root = root};
   luaL_checkstack(L, 8, NULL);
   index = lua_absindex(L, index);
   look(&e, index, &at);
+  if (e.state) {
+    ump__state_push_copy(L, index);
+    index = lua_gettop(L);
+    e.left = UMP_VALUE_COUNT;
+    look(&e, index, &at);
+  }
   if (lua_type(L, index) == LUA_TNUMBER) {
     push_token(L, index);
   } else if (!e.special) {

@@ -51,6 +51,47 @@ int ump__book_save(struct ump_book *b, ump_time budget) {
   return err;
 }
 
+/* The state goes along, so that a clean restart finds it: then it is a tuple, which save() itself can never give. */
+static bool add_state(struct ump_book *b) {
+  const struct ump_state *s = ump_engine_state(b->engine);
+  if (!ump_state_keys(s)) return true;
+  struct ump_blob *state = ump_state_content(s, ump_state_root(s));
+  struct ump_buf both = ump_buf(b->mem, 0);
+  uint8_t head[16];
+  struct ump_writer w = ump_writer(head, sizeof head);
+  ump_plain_put_tuple(&w, 2);
+  if (!b->out.n) ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+  ump_buf_put(&both, ump_written(&w));
+  ump_buf_put(&both, ump_buf_bytes(&b->out));
+  if (state) ump_buf_put(&both, ump_bytes(state->p, state->n));
+  bool ok = state && !both.failed;
+  ump_blob_unref(state);
+  ump_buf_free(ok ? &b->out : &both);
+  if (ok) b->out = both;
+  return ok;
+}
+
+/* Both parts of what was saved; state is empty when there was none. */
+static void split_saved(struct ump_bytes saved, struct ump_bytes *data, struct ump_bytes *state) {
+  struct ump_reader r = ump_reader(saved);
+  struct ump_plain v;
+  *data = saved, *state = ump_bytes(NULL, 0);
+  if (!saved.n || *saved.p != UMP_PLAIN_TUPLE || !ump_plain_get(&r, &v)) return;
+  const uint8_t *start = r.p;
+  if (!ump_plain_skip(&r)) return;
+  *data = *start == UMP_PLAIN_NIL ? ump_bytes(NULL, 0) : ump_bytes(start, (size_t)(r.p - start));
+  *state = ump_bytes(r.p, ump_reader_left(&r));
+}
+
+static bool restore_state(struct ump_engine *e, struct ump_bytes state, struct ump_buf *findings) {
+  struct ump_state_fault why = {.why = "is broken"};
+  int err = state.n ? ump_engine_update(e, state, &why) : 0;
+  if (err)
+    ump_buf_print(findings, "the saved state cannot be put back: %s: it %s (--state-memory, --state-keys)",
+                  ump_err_name(err), why.why);
+  return err == 0;
+}
+
 int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out) {
   struct ump_book *b = r->book;
   *out = ump_bytes(NULL, 0);
@@ -63,6 +104,7 @@ int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out) {
     ump_log_write(b->log, UMP_ERROR, "rule_save", NULL, ump_vm_error(b->vm));
     return err == UMP_VM_EMEMORY ? UMP_ENOMEM : UMP_EINVAL;
   }
+  if (!add_state(b)) return UMP_ENOMEM;
   *out = ump_buf_bytes(&b->out);
   return 0;
 }
@@ -118,6 +160,9 @@ static bool first_book(struct ump_rules *r, struct ump_load *how, ump_time now) 
   if (!b) return false;
   bool ready = !r->cfg.start || ump__book_go_on(b, r->cfg.start);
   if (!ready) ump_buf_text(how->findings, "out of memory");
+  struct ump_bytes state;
+  split_saved(how->saved, &how->saved, &state);
+  ready = ready && restore_state(e, state, how->findings);
   ump_engine_begin(e, &b->face, now);
   if (!ready || !ump__book_load(b, how)) {
     ump_engine_rollback(e);

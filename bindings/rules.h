@@ -57,7 +57,8 @@ int ump_rules_peek(struct ump_rules *r, enum ump_peek what, ump_time now, struct
 /* The next reload takes the rulebook from here (copied); for simulations of one game taking over from another. 0, UMP_ENOMEM */
 int ump_rules_set_path(struct ump_rules *r, const char *path);
 
-/* Calls save(); the bytes are borrowed until the next call. 0, or a negative code (logged). Empty: no save handler, or nil. */
+/* Calls save() and adds the replicated state, for ump_rules_open, which puts it back; the bytes are borrowed until the next call. 0, or a negative code (logged). Empty: no save handler, or nil, and
+ * no state. */
 int ump_rules_save(struct ump_rules *r, ump_time now, struct ump_bytes *out);
 
 /* What a rulebook elsewhere would have to be given to go on from here: saved once, then client for each, oldest first. The bytes

@@ -9,6 +9,7 @@
 #include <lualib.h>
 
 #include "bindings/sandbox_ordered.h"
+#include "bindings/state_lua.h"
 #include "bindings/vm_state.h"
 
 const char ump__key_env;
@@ -174,11 +175,13 @@ static int base_collectgarbage(lua_State *L) {
 
 /* ---- putting it together ---- */
 
-static const char *const from_base[] = {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
-                                        "rawlen", "rawset", "select", "tonumber", "type", "_VERSION", NULL};
+static const char *const from_base[] = {"assert", "error", "getmetatable", "ipairs", "pairs", "rawequal",
+                                        "select", "tonumber", "type", "_VERSION", NULL};
 static const luaL_Reg own_base[] = {{"pcall", base_pcall}, {"xpcall", base_xpcall}, {"tostring", base_tostring},
                                     {"setmetatable", base_setmetatable}, {"print", base_print}, {"warn", base_warn},
-                                    {"collectgarbage", base_collectgarbage}, {NULL, NULL}};
+                                    {"collectgarbage", base_collectgarbage}, {"next", ump__state_next},
+                                    {"rawget", ump__state_rawget}, {"rawset", ump__state_rawset},
+                                    {"rawlen", ump__state_rawlen}, {NULL, NULL}};
 static const char *const from_utf8[] = {"char", "charpattern", "codepoint", "codes", "len", "offset", NULL};
 
 static void make_strict(lua_State *L, int env) {

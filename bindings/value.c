@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "bindings/sandbox_ordered.h"
+#include "bindings/state_lua.h"
 
 static const char array_key; /* its address is the registry key of the metatable of lists */
 
@@ -30,6 +31,17 @@ bool ump_value_is_array(lua_State *L, int index) {
   bool same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return same;
+}
+
+/* ---- host.DELETE ---- */
+
+static const char delete_key; /* its address is the value */
+
+void ump_value_push_delete(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&delete_key);
+}
+bool ump_value_is_delete(lua_State *L, int index) {
+  return lua_touserdata(L, index) == &delete_key;
 }
 
 /* ---- paths ---- */
@@ -95,7 +107,7 @@ struct packer {
   const struct ump_packing *how;
   struct ump_buf *out;
   size_t left; /* values */
-  bool ordered;
+  bool ordered, deletes;
 };
 
 static void pack(struct packer *p, int index, const struct ump_walk *at);
@@ -252,6 +264,14 @@ static void pack_table(struct packer *p, int table, const struct ump_walk *at) {
   pack_pairs(p, table, &w, s.list);
 }
 
+/* A table of host.state's: what it stands for is copied. */
+static void pack_state(struct packer *p, int index, const struct ump_walk *at) {
+  luaL_checkstack(p->L, 8, NULL);
+  if (ump__state_pack(p->L, index, p->out, &p->left)) return;
+  pack(p, lua_gettop(p->L), at);
+  lua_pop(p->L, 1);
+}
+
 static void refuse(struct packer *p, int index, const struct ump_walk *at) {
   ump__walk_push_path(p->L, at);
   luaL_error(p->L, "value at %s is a %s: only nil, booleans, numbers, strings and tables of them can be %s",
@@ -275,9 +295,17 @@ static void pack(struct packer *p, int index, const struct ump_walk *at) {
     pack_string(p, index);
     return;
   case LUA_TTABLE:
-    pack_table(p, index, at);
+    if (ump__state_is(p->L, index))
+      pack_state(p, index, at);
+    else
+      pack_table(p, index, at);
     return;
   case LUA_TLIGHTUSERDATA:
+    if (ump_value_is_delete(p->L, index)) {
+      if (!p->deletes) ump__walk_error(p->L, at, "host.DELETE, which means something in host.update alone");
+      pack_tag(p, UMP_PLAIN_DELETE);
+      return;
+    }
     if (!lua_touserdata(p->L, index)) {
       pack_tag(p, UMP_PLAIN_NULL);
       return;
@@ -287,12 +315,20 @@ static void pack(struct packer *p, int index, const struct ump_walk *at) {
   }
 }
 
-void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out) {
+static void pack_all(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out, bool deletes) {
   struct ump_walk root = {.root = how->root};
   struct packer p = {L, how, out, (how->values ? how->values : UMP_VALUE_COUNT) + 1, /* and the outermost itself */
-                     ump__is_ordered(L)};
+                     ump__is_ordered(L), deletes};
   luaL_checkstack(L, 8, NULL);
   pack(&p, lua_absindex(L, index), &root);
+}
+
+void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out) {
+  pack_all(L, index, how, out, false);
+}
+
+void ump_value_pack_patch(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out) {
+  pack_all(L, index, how, out, true);
 }
 
 /* ---- bytes to Lua: ump_plain_get lets no count be more than the bytes that are left ---- */

@@ -37,12 +37,18 @@ struct ump_packing {
 };
 /* Appends the value at index to out. Raises a Lua error if it is not plain data, too large, or memory is short. */
 void ump_value_pack(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out);
+/* The same of a patch of the state, in which host.DELETE may be: it becomes UMP_PLAIN_DELETE. */
+void ump_value_pack_patch(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out);
 
 /* Pushes the value in bytes. Raises when memory is short or the bytes are broken (a fault of ours). */
 void ump_value_push(lua_State *L, struct ump_bytes bytes);
 
 /* Writes the value in bytes as people read it, in the manner of Lua; as much of it as there is room for (w->full). */
 void ump_value_text(struct ump_writer *w, struct ump_bytes bytes);
+
+/* host.DELETE: a light userdata that nothing else is. */
+void ump_value_push_delete(lua_State *L);
+bool ump_value_is_delete(lua_State *L, int index);
 
 /* host.array: the metatable that marks a list. open makes it once per VM. */
 void ump_value_open(lua_State *L);

@@ -82,15 +82,14 @@ static const struct flag flags[] = {
     {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)", "1K"},
     {"state-memory", "UMPIRE_STATE_MEMORY", "BYTES", FLAG_BYTES, AT(state_memory),
      "the state of host.update, with some 190 bytes for each key (default 16M)", "64K"},
-    {"state-keys", "UMPIRE_STATE_KEYS", "N", FLAG_COUNT, AT(state_keys), "keys in it, at all depths (default 262144)",
-     NULL},
+    {"state-keys", "UMPIRE_STATE_KEYS", "N", FLAG_COUNT, AT(state_keys), "keys in it, at all depths (default 262144)", "1"},
     {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)", "1"},
 };
 
 static int check_counts(const struct command *c, const struct run_options *o) { /* the engine counts these in 32 bits */
   const uint64_t counts[] = {o->window_per_client, o->effects, o->timers, o->state_keys};
   static const char *const names[] = {"window-per-client", "effects", "timers", "state-keys"};
-  for (size_t i = 0; i < 3; i++)
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
     if (counts[i] > UINT32_MAX) return ump_usage(c, "--%s must be at most %lu", names[i], (unsigned long)UINT32_MAX);
   return EXIT_OK;
 }

@@ -13,7 +13,7 @@ annotations in [meta/](meta), which editors read: `umpire new NAME` makes a fold
 "[Editors](#editors)" says how to do it elsewhere.
 
 - [The rulebook](#the-rulebook) · [client](#client) · [event](#event) · [host](#host) · [micro-threads](#micro-threads) ·
-  [channels](#channels) · [listen URLs](#listen-urls) · [what of Lua is there](#what-of-lua-is-there)
+  [the replicated state](#the-replicated-state) · [channels](#channels) · [listen URLs](#listen-urls) · [what of Lua is there](#what-of-lua-is-there)
 - [Middleware](#middleware)
 - [The simulator](#the-simulator)
 - [Clients without I/O](#clients-without-io)
@@ -264,6 +264,8 @@ function log.error(...) end
 ---@field api 1 the version of this interface that the host speaks
 ---@field null lightuserdata JSON's null inside containers. At the top an event's null data is nil
 ---@field log umpire.Log lines in the host's log, with the cause "rules"
+---@field state table the [replicated state](#the-replicated-state), to be read: an ordinary table, except that writing it raises
+---@field DELETE lightuserdata in a patch for host.update: the key is removed. It means nothing anywhere else, and raises there
 local host = {}
 host.log = log
 
@@ -289,6 +291,18 @@ function host.notify(client, name, data) end
 ---@return string? message
 ---@return "full"|nil code
 function host.broadcast(name, data, except) end
+
+---Merges a patch into the [replicated state](#the-replicated-state), of which clients have copies. A table in it is merged key
+---by key into the table that is there, anything else replaces, host.DELETE removes; removing what is not there is nothing.
+---Lists are replaced as a whole. host.state shows it once the handler has returned.
+---
+---Raises, and changes nothing, when something in it is no plain data (or no UTF-8, infinite, not a number), when the state
+---would grow over `--state-memory` (default 16 MiB, with some 190 bytes for each key) or `--state-keys` (default 262 144), and
+---when a value does not fit one packet of a protocol that carries the state (PyGaSe: 1 400 bytes with its path).
+---
+---    host.update { players = { [client.id] = { x = 4, y = 2, bag = host.DELETE } } }
+---@param patch table
+function host.update(patch) end
 
 ---Iterates over the connected clients, oldest first. Clients may come and go meanwhile.
 ---
@@ -436,6 +450,37 @@ host.after(60, function() host.cancel(wolves) end) -- from a handler, a timer or
   that are still to come wait, in order, for the next turn, and the host looks at its sockets first; one of them runs in any
   turn, so nobody waits for ever.
 - They end with their rulebook, as timers do: `load` starts them again.
+
+### The replicated state
+
+One state for all, which only the rulebook changes, and which clients keep copies of: `host.update` merges a patch into it,
+`host.state` reads it.
+
+```lua
+function game.connect(client)
+  host.update { players = { [client.id] = { x = 0, y = 0 } } }
+end
+
+function game.execute(client, event)
+  local me = host.state.players[client.id]              -- reads like any table: pairs, #, next, table.unpack, ...
+  if event.name == "step" then host.update { players = { [client.id] = { x = me.x + 1 } } } end
+end
+
+function game.disconnect(client)
+  host.update { players = { [client.id] = host.DELETE } }
+end
+```
+
+- What a handler updates is seen when it has returned, and not at all if it failed. The order of `pairs` is the order in which
+  keys came to be.
+- `host.state` and the tables in it cannot be written, not even by `rawset`: that raises and says what to write instead. They
+  may be passed to `host.notify` and kept in `client.data`: a copy is taken.
+- A table of it stands for its place: `local me = host.state.players.ann` shows the present, also in a micro-thread that has
+  waited, and is empty once ann was removed. A list that was read stays as it was.
+- Keys are strings or integers. **A table whose keys are 1, 2, 3 ... is a list**, which is replaced as a whole: use strings
+  (client ids, names) for things that come and go one by one. JSON clients get integer keys of maps as strings: `{"7": ...}`.
+- It is the host's, so a reload keeps it. `umpire run --save FILE` keeps it across a clean restart, with what `save()` gives;
+  `load` then finds it there. Whatever in it belongs to clients that were connected is `load`'s to remove.
 
 ### Channels
 
