@@ -81,6 +81,7 @@ static void check_loaded(struct ump_checking *c) {
   snprintf(shown, sizeof shown, "%s", strncmp(main, "./", 2) == 0 ? main + 2 : main);
   c->shown = shown;
   look_at(c);
+  ump__check_legal(c);
   describe(c->book, c->cfg->path, &c->out->about);
 }
 

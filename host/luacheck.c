@@ -60,7 +60,7 @@ enum luacheck_result luacheck_ask(const char *library, const char *files, size_t
   FILE *out = NULL;
   int status = 0;
   if (!ump_program_find("luacheck", program, sizeof program)) return LUACHECK_MISSING;
-  snprintf(config, sizeof config, "%s/umpire/luacheckrc.lua", library);
+  snprintf(config, sizeof config, "%s/umpire/luacheckrc", library);
   snprintf(std, sizeof std, "%s/umpire/luacheck.lua", library);
   const char **args = arguments(program, config, files, n);
   pid_t pid = args ? start(args, std, &out) : -1;

@@ -14,7 +14,7 @@ enum luacheck_result {
   LUACHECK_FAILED,  /* it is there, and does not work */
 };
 
-/* files: paths, each with its NUL, n bytes in all. library: the folder that "umpire/luacheckrc.lua" is below. */
+/* files: paths, each with its NUL, n bytes in all. library: the folder that "umpire/luacheckrc" is below. */
 enum luacheck_result luacheck_ask(const char *library, const char *files, size_t n, luacheck_fn *tell, void *ctx);
 
 #endif

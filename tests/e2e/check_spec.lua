@@ -107,7 +107,7 @@ return { api = 1, listen = {
     local lines = {}
     for line in err:gmatch "[^\n]+" do lines[#lines + 1] = line end
     assert.equal(4, #lines, err)
-    assert.matches('^game.lua:2: listen%[1%]: .*unknown option "hold"; neteria knows limit per_address attempts hold_ms', lines[1])
+    assert.matches('^game.lua:2: listen%[1%]: .*unknown option "hold"; neteria knows limit per_address', lines[1])
     assert.matches('^game.lua:3: listen%[2%]: .*unknown protocol "http"; this program speaks neteria', lines[2])
     assert.matches("^game.lua:4: listen%[3%]: .*0 to 65535", lines[3])
     assert.matches("^game.lua:5: listen%[4%]: .*limit", lines[4])
@@ -125,6 +125,30 @@ return game
     assert.truthy(err:find('game.lua:3: warning: the pattern "(.*)(.*)(.*)x" can take over a million steps', 1, true), err)
   end)
 
+  it("finds a legal that changes something, and says where", function()
+    local code, _, err = check [[
+local game = { api = 1 }
+function game.legal(client, event)
+  if event.name == "open" then client.data.opened = true end
+  return true
+end
+return game
+]]
+    assert.equal(1, code)
+    assert.equal("game.lua:3: legal changes client.data.opened: it must change nothing, since what it is asked about may be "
+      .. "refused yet; do that in execute\n", err)
+  end)
+
+  it("has nothing to say about the rulebooks that are shipped", function()
+    local pipe = io.popen "ls rules/*.lua"
+    for path in pipe:lines() do
+      local code, _, err = host.run { "check", "--strict", path }
+      assert.equal(0, code, err)
+      assert.equal("", err)
+    end
+    pipe:close()
+  end)
+
   it("tells programs in JSON", function()
     local code, out, err = check(shadowing, { "--json" })
     assert.equal(0, code)
@@ -134,8 +158,7 @@ return game
     assert.equal(4, #found.findings)
     assert.same({ severity = "warning", file = "game.lua", line = 3, message = "unused variable 'unused' (luacheck W211)" },
       found.findings[2])
-    code, out = check("local game = { api = 1 }\nfunction game.load() error { 1 } end\nerror 'a \"quoted\"\\tword'\nreturn game",
-      { "--json" })
+    code, out = check("local game = { api = 1 }\n\nerror 'a \"quoted\"\\tword'\nreturn game", { "--json" })
     assert.equal(1, code)
     found = cjson.decode(out)
     assert.is_false(found.ok)

@@ -185,6 +185,163 @@ static void test_check_patterns_that_are_told_do_end_a_call(void **state) {
   rules_test_end(&t);
 }
 
+/* ---- legal must change nothing ---- */
+
+#define CHANGES ": it must change nothing, since what it is asked about may be refused yet; do that in execute"
+
+static void test_check_legal_that_changes_something_is_told_with_the_line(void **state) {
+  (void)state;
+  errors("local game = { api = 1 }\n"
+         "local count, asked, board = 0, {}, { rows = { {}, {} } }\n"
+         "local function note(event)\n"
+         "  board.rows[1].who = event.name\n"
+         "  table.insert(asked, event.name)\n"
+         "end\n"
+         "function game.legal(client, event)\n"
+         "  count = count + 1\n"
+         "  if event.name == \"open\" then\n"
+         "    client.data.opened = true; note(event)\n"
+         "  end\n"
+         "  if type(event.data) == \"table\" then event.data[1] = 99 end\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute() return count, asked, board end\n"
+         "return game\n",
+         "game.lua:4: legal changes board.rows[1].who" CHANGES "\n"
+         "game.lua:5: legal changes asked[1]" CHANGES "\n"
+         "game.lua:8: legal changes the variable 'count'" CHANGES "\n"
+         "game.lua:10: legal changes client.data.opened" CHANGES "\n"
+         "game.lua:12: legal changes event.data[1]" CHANGES);
+}
+
+static void test_check_legal_that_removes_or_asks_for_effects_is_told(void **state) {
+  (void)state;
+  errors("local host = require \"umpire\"\n"
+         "local game = { api = 1 }\n"
+         "local doors = { front = true }\n"
+         "function game.legal(client, event)\n"
+         "  if event.name == \"shut\" then doors.front = nil end\n"
+         "  if event.name == \"shout\" then host.broadcast \"hey\" end\n"
+         "  if event.name == \"reset\" then client.data = {} end\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute() return doors end\n"
+         "return game\n",
+         "game.lua:5: legal changes doors.front" CHANGES "\n"
+         "game.lua:6: host.broadcast cannot be called in legal: legal must change nothing\n"
+         "game.lua:7: setting client.data is not possible in legal: legal must change nothing");
+}
+
+static void test_check_legal_may_keep_books_of_its_own(void **state) {
+  (void)state;
+  errors("local throttle = require \"umpire.middleware.throttle\"\n"
+         "local game = { api = 1 }\n"
+         "local seen, n, cache = {}, 0, setmetatable({}, { __mode = \"k\" })\n"
+         "game.legal = { throttle { rate = 1 }, function(client, event)\n"
+         "  n = n + 1\n"
+         "  seen[client] = (seen[client] or 0) + 1\n"
+         "  cache[client] = event.name\n"
+         "  local mine = { event.name }\n"
+         "  mine[2] = n\n"
+         "  return true\n"
+         "end }\n"
+         "function game.connect(client) seen[client] = 0 end\n"
+         "function game.execute(client) return cache[client] end\n"
+         "function game.disconnect(client) seen[client] = nil end\n"
+         "return game\n",
+         NULL);
+}
+
+static void test_check_legal_is_asked_what_its_schema_lets_through(void **state) {
+  (void)state;
+  errors("local schema = require \"umpire.middleware.schema\"\n"
+         "local game = { api = 1 }\n"
+         "local board = {}\n"
+         "game.legal = {\n"
+         "  schema.events { put = schema.fields { at = schema.tuple { schema.integer(10, 19), schema.integer(3, 3) },\n"
+         "    what = schema.one_of { \"stone\" }, note = schema.optional(schema.string(30, 40)) } },\n"
+         "  function(_, event)\n"
+         "    board[event.data.at[1]] = event.data.what\n"
+         "    return true\n"
+         "  end }\n"
+         "function game.execute() return board end\n"
+         "return game\n",
+         "game.lua:8: legal changes board[10]" CHANGES);
+}
+
+static void test_check_legal_is_asked_in_a_game_that_goes_on(void **state) {
+  (void)state;
+  errors("local game = { api = 1 }\n"
+         "local round = { n = 0 }\n"
+         "function game.legal(client, event)\n"
+         "  if round.n == 3 and client.data.moves == 2 and client.name == \"ann\" then\n"
+         "    client.data.moves = 0\n"
+         "  end\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute(client)\n"
+         "  client.data.moves = (client.data.moves or 0) + 1\n"
+         "  round.n = round.n + 1\n"
+         "end\n"
+         "return game\n",
+         NULL); /* ann has moved twice when round.n is 3, and then it is bob's turn: see below */
+  errors("local game = { api = 1 }\n"
+         "local round = { n = 0 }\n"
+         "function game.legal(client, event)\n"
+         "  if round.n == 4 and client.data.moves == 2 and client.name == \"ann\" then\n"
+         "    client.data.moves = 0\n"
+         "  end\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute(client)\n"
+         "  client.data.moves = (client.data.moves or 0) + 1\n"
+         "  round.n = round.n + 1\n"
+         "end\n"
+         "return game\n",
+         "game.lua:5: legal changes client.data.moves" CHANGES);
+}
+
+static void test_check_legal_is_asked_what_remote_procedures_say(void **state) {
+  (void)state;
+  errors("local game = { api = 1, listen = { \"joint://0.0.0.0:1\" } }\n"
+         "game.channels = { arena = { mode = \"rpc\", remotes = { [3] = { { \"step\", \"Int32\", \"String\" } } } } }\n"
+         "local last = {}\n"
+         "function game.legal(client, event)\n"
+         "  if client.channel == \"arena\" and math.type(event.data[1]) == \"integer\" and #event.data[2] == 1 then\n"
+         "    last.step = event.data[1]\n"
+         "  end\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute() return last end\n"
+         "return game\n",
+         "game.lua:6: legal changes last.step" CHANGES);
+}
+
+static void test_check_legal_in_another_file_is_told_there(void **state) {
+  struct checked c;
+  (void)state;
+  rules_test_init(&c.t);
+  rules_test_write(&c.t, "judge.lua",
+                   "local score = {}\nlocal function judge()\n  score[1] = 1\n  return true\nend\n"
+                   "return { judge = judge, score = score }\n");
+  rules_test_write(&c.t, "game.lua",
+                   "local j = require \"judge\"\n"
+                   "return { api = 1, legal = j.judge, execute = function() return j.score end }\n");
+  c.cfg = (struct ump_check_cfg){.path = c.t.path, .vm = c.t.cfg.vm};
+  ump_check(&c.cfg, &c.found);
+  expect_found(&c, &c.found.errors, "judge.lua:3: legal changes j.score[1]" CHANGES);
+  end(&c);
+}
+
+static void test_check_legal_that_fails_or_never_ends_ends_the_trial(void **state) {
+  (void)state;
+  warnings("local game = { api = 1 }\nfunction game.legal(_, event) return event.data.x.y end\nreturn game\n", NULL);
+  warnings("local game = { api = 1 }\nfunction game.legal(_, event) while event do end end\nreturn game\n", NULL);
+  warnings("local game = { api = 1 }\nfunction game.connect() return false end\n"
+           "function game.legal() return true end\nreturn game\n",
+           NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_check_handlers_have_no_more_parameters_than_they_are_given),
@@ -195,6 +352,14 @@ int main(void) {
       cmocka_unit_test(test_check_patterns_that_people_write_are_left_alone),
       cmocka_unit_test(test_check_patterns_are_told_where_they_are_used),
       cmocka_unit_test(test_check_patterns_that_are_told_do_end_a_call),
+      cmocka_unit_test(test_check_legal_that_changes_something_is_told_with_the_line),
+      cmocka_unit_test(test_check_legal_that_removes_or_asks_for_effects_is_told),
+      cmocka_unit_test(test_check_legal_may_keep_books_of_its_own),
+      cmocka_unit_test(test_check_legal_is_asked_what_its_schema_lets_through),
+      cmocka_unit_test(test_check_legal_is_asked_in_a_game_that_goes_on),
+      cmocka_unit_test(test_check_legal_is_asked_what_remote_procedures_say),
+      cmocka_unit_test(test_check_legal_in_another_file_is_told_there),
+      cmocka_unit_test(test_check_legal_that_fails_or_never_ends_ends_the_trial),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
