@@ -195,6 +195,8 @@ struct ump_proto_ops {
   uint16_t default_port;
   size_t max_datagram;              /* the driver reads one byte more, so that longer ones are seen as longer */
   bool effects_first;               /* laneya, pymmorpg: what an event caused goes out before its answer; Neteria: after */
+  bool state_as_text;               /* joint: data of the notices named "state" (of subscribers) is one string of JSON, for its
+                                       wire has no type for values of any kind */
   uint32_t per_address;             /* what that option is when nobody says: its clients' custom; 0: 64 */
   const struct ump_option *options; /* of its own, besides limit, per_address, attempts */
   size_t n_options;
@@ -233,6 +235,9 @@ struct ump_proto_ops {
    * pack: 0, UMP_ETOOBIG, UMP_ENOSUPPORT, UMP_ENOMEM. notify: 0, UMP_EFULL, UMP_EGONE (silent clients too), UMP_ENOMEM */
   int (*pack)(void *self, const struct ump_notice *n, struct ump_blob **out);
   int (*notify)(void *self, uint32_t session, struct ump_blob *payload, ump_time now);
+  /* How many notifies to it were given up so far because nobody confirmed them. NULL: what is queued arrives, or the session
+   * ends. */
+  uint32_t (*unheard)(const void *self, uint32_t session);
   size_t (*room)(void *self, uint32_t session); /* how many more notifies it would take now */
   void (*kick)(void *self, uint32_t session, struct ump_bytes reason, ump_time now); /* ends the session; no DISCONNECT follows */
 

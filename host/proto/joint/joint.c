@@ -329,6 +329,7 @@ const struct ump_proto_ops ump_joint = {
     .scheme = "joint",
     .transport = UMP_STREAM,
     .encoding = UMP_PLAIN,
+    .state_as_text = true,
     .default_port = 7680,
     .per_address = 23, /* as in the original's file */
     .options = OPTIONS,

@@ -246,7 +246,8 @@ static int wrap(struct joint_proto *l, const struct channel *c, struct ump_bytes
 static int encode_bytes(struct joint_proto *l, const struct channel *c, const struct ump_notice *n) {
   struct ump_reader r = ump_reader(n->data);
   struct ump_plain v;
-  bool named = n->has_name && !ump_bytes_equal(n->name, ump_text(c->mode == MODE_DATA ? "data" : "chunk"));
+  bool named = n->has_name && !ump_bytes_equal(n->name, ump_text(c->mode == MODE_DATA ? "data" : "chunk")) &&
+               !ump_bytes_equal(n->name, ump_text("state")); /* a subscriber's: the bytes are its text */
   if (named || !n->has_data || !ump_plain_get(&r, &v) || v.tag != UMP_PLAIN_STRING) return UMP_ENOSUPPORT;
   return wrap(l, c, v.s);
 }
