@@ -141,4 +141,23 @@ function schema.tuple(kinds) end
 ---@return umpire.Kind kind
 function schema.fields(kinds) end
 
+---What a type is, as plain data, for tools: { type = "integer", min = 1, max = 6 }, { type = "tuple", of = { ... } }. A function of
+---your own is { type = "custom" }.
+---
+---    local schema = require "umpire.middleware.schema"
+---    local text = schema.string(1, 20)
+---    host.log.info(schema.describe(text).type) -- "string"
+---    game.legal = schema.events { say = text }
+---@param kind umpire.Kind
+---@return table description
+function schema.describe(kind) end
+
+---What schema.events was told of each event: name to description. The simulator's sim.fuzz sends events by it.
+---
+---    local schema = require "umpire.middleware.schema"
+---    game.legal = schema.events { wave = schema.nothing }
+---    host.log.info(schema.declared().wave.type) -- nothing
+---@return table<string, table> events
+function schema.declared() end
+
 return schema

@@ -96,6 +96,49 @@ function sim.a(kind) end
 ---@return table pattern
 function sim.exactly(fields) end
 
+---Runs a test with many seeds: each world that it makes has that seed, and is closed after it. Fails with what the smallest failing
+---seed raised, and how to repeat it; UMPIRE_SEED in the environment runs that one alone.
+---
+---    sim.explore(20, function()
+---      local world = sim.run "rules/echo.lua"
+---      world:network { loss = 0.3, reorder = 0.2, lag = 0.05 }
+---      local ann = world:connect("neteria", { attempts = 30 })
+---      ann:expects_legal("hello", { 1, 2 })
+---    end)
+---@param seeds integer|integer[]|{ from: integer, to: integer } how many (1, 2, ...), a list, or a range
+---@param fn fun(seed: integer) the test
+---@param options { stop: boolean }|nil stop: at the first failure, instead of counting them
+---@return integer ran how many
+function sim.explore(seeds, fn, options) end
+
+---What sim.fuzz may be told.
+---@class umpire.sim.FuzzOptions
+---@field steps integer|nil how much is done, default 300; a thousand take about a tenth of a second
+---@field clients integer|nil default 3; they take turns with the protocols
+---@field protocols string[]|nil default: all that the rulebook, or `listen`, listens for
+---@field network umpire.sim.Weather|false|nil default: it loses, doubles and reorders some; false: perfect
+---@field reload number|"every"|nil share of steps that are reloads, default 0.02; "every": as in sim.run
+---@field hostile number|nil share of events that only nearly fit, default 0.2
+---@field events table|nil what events carry, over what the schema says, by name: a description as schema.describe gives it, a list
+---of samples, or a function (random) that gives data
+---@field invariant fun(world: umpire.sim.World, players: umpire.sim.Client[]): boolean?, string? asked after every step; false and
+---why, or an error: it does not hold
+---@field seed integer|nil what repeats it
+---@field listen string|string[]|nil as in sim.run
+---@field shrink boolean|nil false: tell the whole script, do not look for a shorter one
+
+---Drives a rulebook at random: players send every event that umpire.middleware.schema was told of, with data that fit or nearly fit,
+---call declared procedures, send garbage, vanish and come back, on a bad network, with reloads in between. Fails when a handler
+---fails, a reload is refused, or the invariant does not hold; tells the shortest list of steps that it finds to do that (within ten
+---seconds), as Lua to paste into a spec.
+---
+---    local counters = sim.fuzz("rules/gate.lua", { steps = 200, invariant = function(world) return world:info().tripped == 0 end })
+---    assert.is_true(counters["engine.legal"] > 0)
+---@param path string a rulebook; a text of several lines is one
+---@param options umpire.sim.FuzzOptions|nil an unknown one raises
+---@return table<string, integer> counters of the world, when nothing was found
+function sim.fuzz(path, options) end
+
 ---How many worlds are open. A suite ends by showing that it is 0.
 ---
 ---    assert.is_true(sim.open_objects() >= 1)

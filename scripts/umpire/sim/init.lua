@@ -9,6 +9,8 @@
 --   world:close()
 --
 -- scripts/umpire/README.md has the reference.
+local explore = require "umpire.sim.explore"
+local fuzz = require "umpire.sim.fuzz"
 local match = require "umpire.sim.match"
 local World = require "umpire.sim.world"
 local seeds = require "umpire.sim.seeds"
@@ -91,6 +93,24 @@ function sim.run_text(text, options)
   end
   world.text_path = path
   return world
+end
+
+--- Runs a test with many seeds, and raises what the smallest failing one raised: see umpire.sim.explore.
+function sim.explore(which, fn, options) return explore.explore(which, fn, options) end
+
+--- Drives a rulebook at random, and tells the shortest script that makes it fail: see umpire.sim.fuzz.
+function sim.fuzz(path, options)
+  local own = {}
+  for name, value in pairs(options or {}) do own[name] = value end
+  own.seed = seeds.choose(own.seed)
+  return fuzz.fuzz(path, own, function(seed)
+    local worlds = seeds.begin(seed) -- they are closed here, whatever comes
+    local how = { seed = seed, listen = own.listen, reload = own.reload == "every" and "every" or nil }
+    local done, world = pcall(path:find "\n" and sim.run_text or sim.run, path, how)
+    seeds.finish()
+    if not done then error(world, 0) end
+    return worlds[1]
+  end)
 end
 
 return sim

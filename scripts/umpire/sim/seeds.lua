@@ -7,10 +7,25 @@ end
 
 local made = 0
 
---- The seed for a new world: the environment's, the caller's, or a fresh one.
-function M.choose(wanted)
+local exploring -- { seed, worlds } while sim.explore runs a test
+
+--- From now on every world has this seed; gives the list of worlds that are made, which are nobody else's to close.
+function M.begin(seed)
+  exploring = { seed = seed, worlds = {}, outer = exploring }
+  return exploring.worlds
+end
+function M.finish() exploring = exploring.outer end
+
+--- The environment's seed, or nil.
+function M.pinned()
   local fixed = os.getenv "UMPIRE_SEED"
   if fixed and fixed ~= "" then return parse(fixed) end
+end
+
+--- The seed for a new world: the environment's, the one that is explored, the caller's, or a fresh one.
+function M.choose(wanted)
+  local fixed = M.pinned() or exploring and exploring.seed
+  if fixed then return fixed end
   if wanted ~= nil then
     return math.tointeger(wanted) or error("seed: an integer expected, got " .. tostring(wanted), 3)
   end
@@ -47,6 +62,10 @@ end
 
 --- Remembers that the test under way made this world, to name its seed if the test fails, and to close it.
 function M.note(world)
+  if exploring then
+    exploring.worlds[#exploring.worlds + 1] = world
+    return
+  end
   local b = book()
   if b then b.worlds[#b.worlds + 1] = world end
 end
