@@ -146,7 +146,8 @@ function schema.fields(kinds) end
 ---
 ---    local schema = require "umpire.middleware.schema"
 ---    local text = schema.string(1, 20)
----    host.log.info(schema.describe(text).type) -- "string"
+---    local said = schema.describe (text) -- { type = "string", min = 1, max = 20 }
+---    host.log.info(said.type)
 ---    game.legal = schema.events { say = text }
 ---@param kind umpire.Kind
 ---@return table description
