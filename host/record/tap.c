@@ -33,6 +33,7 @@ struct ump_tap {
   uint32_t staged_at;
   struct pack *packs;
   size_t n_packs, cap_packs, hint;
+  bool delivers; /* what the call asked for is being done: hint means something */
   uint64_t notices;
   struct ump_tap_stats stats;
 };
@@ -173,7 +174,7 @@ static int tap_next(void *self, struct ump_event *ev, ump_time now) {
   int got = l->inner->next(l->self, ev, now);
   t->now = now;
   t->staged = t->written = NULL;
-  t->n_packs = t->hint = 0;
+  t->n_packs = 0, t->delivers = false;
   if (!got) return 0;
   if (ev->type == UMP_EVENT_CONNECT || ev->type == UMP_EVENT_JUDGE || ev->type == UMP_EVENT_LOGIN)
     t->staged = ev, t->staged_at = l->index;
@@ -214,19 +215,20 @@ void ump_tap_timers(void *self, ump_time due, ump_time now) {
   struct ump_tap *t = self;
   t->now = now;
   t->staged = t->written = NULL;
-  t->n_packs = t->hint = 0;
+  t->n_packs = 0, t->delivers = false;
   ump_tap_put(t, &(struct ump_entry){.kind = UMP_ENTRY_EXPIRE, .at = now, .number[0] = (uint64_t)(now - due)});
 }
 
 /* ---- notices ---- */
 
 static void remember(struct ump_tap *t, const struct ump_blob *blob, uint64_t number) {
+  if (t->delivers) t->n_packs = 0, t->delivers = false; /* another call has begun */
   if (t->n_packs == t->cap_packs) {
     size_t cap = t->cap_packs ? 2 * t->cap_packs : 64;
     void *p = cap <= MOST_PACKS ? ump_realloc(t->cfg.mem, t->packs, t->cap_packs * sizeof *t->packs, cap * sizeof *t->packs) : NULL;
     if (!p) { /* the older half is of calls that are over, or there is more than can be kept apart */
       memmove(t->packs, t->packs + t->n_packs / 2, (t->n_packs - t->n_packs / 2) * sizeof *t->packs);
-      t->n_packs -= t->n_packs / 2, t->hint = 0;
+      t->n_packs -= t->n_packs / 2;
       if (!t->cap_packs) return;
     } else {
       t->packs = p, t->cap_packs = cap;
@@ -235,10 +237,13 @@ static void remember(struct ump_tap *t, const struct ump_blob *blob, uint64_t nu
   t->packs[t->n_packs++] = (struct pack){blob, number};
 }
 
-/* They are delivered in the order in which they were packed, nearly always. */
+/* They are delivered in the order in which they were packed, nearly always. A call that failed leaves blobs that are gone,
+ * and one of the next call may lie where one of them lay: so the first is looked for from the newest on, and then each is
+ * where the last one was, or behind it. */
 static uint64_t number_of(struct ump_tap *t, const struct ump_blob *blob) {
-  for (size_t i = t->hint; i < t->n_packs && i < t->hint + 2; i++)
+  for (size_t i = t->hint; t->delivers && i < t->n_packs && i < t->hint + 2; i++)
     if (t->packs[i].blob == blob) return t->hint = i, t->packs[i].number;
+  t->delivers = true;
   for (size_t i = t->n_packs; i-- > 0;)
     if (t->packs[i].blob == blob) return t->hint = i, t->packs[i].number;
   return 0;
