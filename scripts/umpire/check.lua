@@ -1,9 +1,10 @@
 -- Does `legal` change anything? `umpire check` runs this beside a rulebook that plays by itself: before each event the judges
 -- are asked once here, with everything that the rest of the rulebook can see written down before and compared after.
 --
--- What belongs to the judges alone (a throttle's own buckets, though connect fills and disconnect empties them) they may change;
--- what execute, tick or login, a client's data or the event lead to, they may not. Weak tables are caches, and pass. What was
--- changed is put back, and the judge is asked again with an eye on that one place, line by line: so the line is told that did it.
+-- What belongs to the judges alone (a throttle's own buckets, though connect fills and disconnect empties them) they may
+-- change; what execute, tick or login, a client's data or the event lead to, they may not. Weak tables are caches, and pass.
+-- What was changed is put back, and the judge is asked again with an eye on that one place, line by line: so the line is told
+-- that did it.
 --
 -- The host gives the debug library (which rulebooks do not have), what there is to look at, and calls try().
 local debug, host, given = ...
