@@ -1,5 +1,6 @@
 #include "host_record.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,6 +260,7 @@ int ump_host_record_open(struct host *h) {
   if (!r) return out_of_memory(h);
   h->record = r;
   r->host = h;
+  signal(SIGXFSZ, SIG_IGN); /* a limit of the system's on files is an error of the disk like any other */
   r->window = (uint64_t)window;
   ump_rng_fill(&h->rng, &r->run, sizeof r->run);
   if (o->record && ump_record_file_open(o->record, o->record_limit / UMP_RECORD_PARTS, &r->file, error, sizeof error) != 0) {
