@@ -226,7 +226,7 @@ void ump__client_expect(const struct ump_book *b, const struct ump_client *c, in
   }
   __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
   __builtin_prefetch(seat->box);
-  __builtin_prefetch(seat->data);
+  for (int line = 0; line < 3; line++) __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
 }
 
 struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, const char *function) {

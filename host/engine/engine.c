@@ -196,8 +196,11 @@ void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes
   l->ops->expect(l->self, in, step, coming);
   const struct ump_client *c = coming->client;
   if (!c) return;
-  if (step == 2) {
-    for (size_t line = 0; line < sizeof *c; line += 64) __builtin_prefetch((const char *)c + line);
+  if (step == UMP_EXPECT_NEAR) {
+    await(e, coming);
+  } else if (step == 2) {
+    __builtin_prefetch(c);
+    __builtin_prefetch(&c->lead_since);
     await(e, coming);
   } else if (e->rb && e->rb->ops->expect) {
     e->rb->ops->expect(e->rb->self, c, step - 3);

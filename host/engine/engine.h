@@ -56,8 +56,7 @@ void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_a
                      ump_time now);
 /* A datagram that recv will be given soon; steps 0 to UMP_EXPECT_STEPS - 1 in turn, some datagrams apart, with the same
  * `coming`, zeroed before the first. Calls for the memory that judging it will need, and nothing comes of it but time saved.
- * With few clients only the place in the exactly-once window is far away, and UMP_EXPECT_NEAR is enough, after step 0. */
-enum { UMP_EXPECT_STEPS = 5, UMP_EXPECT_NEAR = 2 };
+ * With few clients only the place in the exactly-once window is far away, and step UMP_EXPECT_NEAR alone is enough. */
 void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step, struct ump_coming *coming);
 /* 1: a datagram, 0: none */
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,

@@ -151,10 +151,7 @@ static void announce(struct ump_udp *u, int at, int n) {
   for (int step = 0; step < UMP_EXPECT_STEPS; step++) expect(u, at + APART * (UMP_EXPECT_STEPS - step), n, step);
 }
 
-static void announce_near(struct ump_udp *u, int at, int n) {
-  expect(u, at + APART, n, 0);
-  expect(u, at + APART, n, UMP_EXPECT_NEAR);
-}
+static void announce_near(struct ump_udp *u, int at, int n) { expect(u, at + APART, n, UMP_EXPECT_NEAR); }
 
 static void take(struct ump_udp *u, int i, ump_time now) {
   struct ump_addr from;

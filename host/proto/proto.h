@@ -170,6 +170,7 @@ struct ump_counters {
 };
 
 /* What a datagram is probably about. */
+enum { UMP_EXPECT_STEPS = 5, UMP_EXPECT_NEAR = UMP_EXPECT_STEPS };
 struct ump_coming {
   uint64_t memo;             /* the protocol's own, kept from step to step; 0 at first: nothing is known */
   struct ump_client *client; /* whose event will be judged; NULL: nothing will */
@@ -210,7 +211,8 @@ struct ump_proto_ops {
 
   /* A datagram that recv will be given soon, so that it can call for the memory of its session, which is far away when there
    * are many: step 0 well before (with coming zeroed), then 1, 2, ... closer by. From step 2 on it tells what event is
-   * probably in it. A hint: nothing may depend on it or come of it. NULL: there is nothing to gain. */
+   * probably in it. Or, when sessions are few and near, step UMP_EXPECT_NEAR alone, which tells that too. A hint: nothing may
+   * depend on it or come of it. NULL: there is nothing to gain. */
   void (*expect)(const void *self, struct ump_bytes in, int step, struct ump_coming *coming);
 
   /* bytes in: datagrams */

@@ -13,7 +13,7 @@ static size_t length(const struct ump_list *head) {
 }
 
 static const char *check_outs(const struct ump_neteria *n, const struct nt_session *s) {
-  size_t held = 0, verdicts = 0, in_flight = 0, queued = 0;
+  size_t held = 0, verdicts = 0, unhashed = 0, in_flight = 0, queued = 0;
   for (const struct ump_list *at = s->outs.next; at != &s->outs; at = at->next) {
     const struct nt_out *o = UMP_CONTAINER(at, struct nt_out, mine);
     if (o->session != s) return "an out of another session";
@@ -21,11 +21,13 @@ static const char *check_outs(const struct ump_neteria *n, const struct nt_sessi
     if (o->sent > NT_SENDS) return "sent too often";
     held += o->held;
     verdicts += o->kind == NT_VERDICT;
+    unhashed += o->kind == NT_VERDICT && !o->node.hash;
     in_flight += o->kind == NT_NOTIFY && o->node.hash;
     queued += o->kind == NT_NOTIFY && !o->node.hash;
   }
   if (held != s->n_held) return "n_held is wrong";
   if (verdicts != s->n_verdicts || verdicts > NT_VERDICTS) return "n_verdicts is wrong";
+  if (unhashed != s->n_unhashed) return "n_unhashed is wrong";
   if (in_flight != s->in_flight || in_flight > NT_IN_FLIGHT) return "in_flight is wrong";
   if (queued != s->n_queued || queued != length(&s->queue)) return "n_queued is wrong";
   if (in_flight + queued > NT_IN_FLIGHT + NT_QUEUE) return "more notifies wait than there is room for";

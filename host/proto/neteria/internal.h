@@ -38,9 +38,9 @@
 /* ---- our own limits ---- */
 #define NT_VERDICTS 1024             /* of one session waiting for OK EVENT; a further one goes out once, the client asks again */
 #define NT_REPLIES 4096              /* to strangers, waiting for the socket; beyond that they are lost, as datagrams are */
-#define NT_RECENT 4                  /* verdicts of one session that are found without a hash; in play it waits for one or two */
-#define NT_HINTS_LEAST 8             /* bits: sessions found without hashing the cuuid, 2 KiB of pointers */
-#define NT_HINTS_MOST 18             /* 2 MiB */
+#define NT_NEAR 8                    /* of what waits for a session, oldest first, is looked at before a hash is made */
+#define NT_HINTS_LEAST 6              /* bits: lines of four sessions found without hashing the cuuid with a key, 4 KiB */
+#define NT_HINTS_MOST 16              /* 4 MiB */
 #define NT_FREE_OUTS 8192            /* kept for reuse: 1.3 MB */
 #define NT_GHOSTS 4                  /* times limit: sessions that are gone and remembered */
 #define NT_SCAN 256                  /* never-proven sessions that are looked at, oldest first, when one has to give way */
@@ -98,26 +98,28 @@ struct nt_session {
   struct ump_table_node node;    /* in the registry, by hash of cuuid */
   struct ump_list timer;         /* in the list of its state's interval */
   struct ump_list report;        /* in the list of those that next() tells the engine about */
-  ump_time armed;                /* when it was put there */
+  int64_t credit;                /* bytes that an address that has not proven itself may be sent */
+  struct ump_list stalled;       /* sent as soon as there is credit, before queue */
+  struct ump_list queue;         /* notifies behind those in flight */
+  const char *why;               /* it is gone: a constant */
+
+  /* From here on: what every event needs, side by side. With many clients each line is a wait for memory. */
+  ump_time armed;                /* when timer was put there */
   ump_time heard;                /* last datagram */
   struct ump_addr addr;
   struct ump_client *client;     /* borrowed from the engine */
   uint64_t serial;               /* the engine's name for its verdicts */
-  int64_t credit;                /* bytes that an address that has not proven itself may be sent */
-  struct ump_list outs;          /* everything that waits for it: nt_out.mine */
-  struct ump_list stalled;       /* sent as soon as there is credit, before queue */
-  struct ump_list queue;         /* notifies behind those in flight */
-  struct nt_out *recent[NT_RECENT]; /* verdicts waiting for OK EVENT; further ones are in the table of outs */
+  struct ump_list outs;          /* everything that waits for it, oldest first: nt_out.mine */
   struct nt_probe *probe;        /* NULL: none under way */
   struct nt_move *move;          /* NULL: none under way */
   uint32_t handle;
   uint16_t n_held, n_verdicts;   /* outs in the list of the held; verdicts waiting for OK EVENT */
+  uint16_t n_unhashed;           /* of these: not in the table of outs (yet) */
   uint16_t in_flight, n_queued;  /* notifies */
   uint8_t state;                 /* enum nt_state */
   bool deflated;                 /* spoke compressed last: is answered likewise */
   bool judged;                   /* has had events judged: worth remembering */
   bool ripe;                     /* 3 probes unanswered and never proven: may give way */
-  const char *why;               /* it is gone: a constant */
   uint8_t cuuid_n;
   uint8_t cuuid[];
 };
@@ -168,7 +170,7 @@ struct nt_out {
   union {
     struct {
       struct ump_list mine;      /* in session->outs */
-      struct ump_table_node node; /* verdicts that are not recent, and notifies: in the table of outs */
+      struct ump_table_node node; /* in the table of outs: notifies, and verdicts once they were looked for in vain */
     };
     struct ump_addr to;          /* without a session */
   };
@@ -216,8 +218,9 @@ struct ump_neteria {
   struct ump_table registry;     /* sessions by cuuid */
   struct ump_table outs;         /* verdicts and notifies by session and euuid */
   struct ump_tally tally;        /* sessions by IP */
-  struct nt_session **hints;     /* sessions that were heard lately, by cuuid */
-  unsigned hint_bits;            /* there are 1 << hint_bits */
+  struct nt_hints *hints;        /* sessions that were heard lately, by cuuid; in hint_block */
+  void *hint_block;
+  unsigned hint_bits, hint_turn; /* there are 1 << hint_bits; whose place is taken next */
   struct nt_purse *purses;       /* NT_PURSES, by address; who comes last has the place */
   struct nt_session **slots;     /* by handle; a free one holds NULL */
   uint32_t *free_slots;          /* a stack */
@@ -338,6 +341,10 @@ void ump__nt_free_outs(struct ump_neteria *n);
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from);
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits); /* 0 or UMP_ENOMEM: as it was */
 void ump__nt_free_hints(struct ump_neteria *n);
+void ump__nt_grow_hints(struct ump_neteria *n); /* there is one session more */
+struct nt_session *ump__nt_hinted(const struct ump_neteria *n, struct ump_bytes cuuid); /* NULL: look into the registry */
+void ump__nt_hint(struct ump_neteria *n, struct nt_session *s);
+void ump__nt_unhint(struct ump_neteria *n, const struct nt_session *s); /* it is gone */
 void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_coming *coming); /* ops->expect */
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle);
 void ump__nt_register(struct ump_neteria *n, const struct nt_request *r, bool proven); /* proven: it echoed a challenge */

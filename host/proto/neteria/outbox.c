@@ -19,7 +19,7 @@ static struct nt_out *new_out(struct ump_neteria *n, enum nt_kind kind, struct u
   if (n->out_bytes + charge > n->out_bytes_max) return nt_count(n, NT_replies_lost), NULL;
   struct nt_out *o;
   if (!ump_list_empty(&n->free_outs)) {
-    o = UMP_CONTAINER(n->free_outs.next, struct nt_out, at);
+    o = UMP_CONTAINER(n->free_outs.prev, struct nt_out, at); /* used last: still in the cache */
     ump_list_remove(&o->at);
     n->n_free_outs--;
   } else if (!(o = ump_alloc(n->mem, sizeof *o))) {
@@ -33,12 +33,6 @@ static struct nt_out *new_out(struct ump_neteria *n, enum nt_kind kind, struct u
 
 static bool confirmable(const struct nt_out *o) { return o->kind == NT_VERDICT || o->kind == NT_NOTIFY; }
 
-static void forget_recent(struct nt_session *s, const struct nt_out *o) {
-  for (size_t i = 0; i < NT_RECENT; i++) {
-    if (s->recent[i] == o) s->recent[i] = NULL;
-  }
-}
-
 /* Its place in lists, table and counts is given up; what it says stays. */
 static void detach(struct ump_neteria *n, struct nt_out *o) {
   struct nt_session *s = o->session;
@@ -49,7 +43,7 @@ static void detach(struct ump_neteria *n, struct nt_out *o) {
   }
   ump_list_remove(&o->mine);
   if (o->held) s->n_held--;
-  if (o->kind == NT_VERDICT) forget_recent(s, o), s->n_verdicts--;
+  if (o->kind == NT_VERDICT) s->n_verdicts--, s->n_unhashed -= !o->node.hash;
   if (o->kind == NT_NOTIFY && o->node.hash) s->in_flight--;
   if (o->kind == NT_NOTIFY && !o->node.hash) s->n_queued--;
   if (o->node.hash) ump_table_remove(&n->outs, &o->node);
@@ -104,29 +98,30 @@ static uint64_t notify_hash(const struct ump_uuid *id) {
 
 static bool is_named(const struct nt_out *o, struct ump_bytes id) { return ump_bytes_equal(ump_bytes(o->id, o->id_n), id); }
 
-static struct nt_out *find_verdict(const struct ump_neteria *n, const struct nt_session *s, struct ump_bytes id) {
-  size_t seen = 0;
-  for (size_t i = 0; i < NT_RECENT; i++) {
-    if (!s->recent[i]) continue;
-    if (is_named(s->recent[i], id)) return s->recent[i];
-    seen++;
+/* The verdicts that are not in the table yet. All of them are newer than those that are, so everything is passed once. */
+static void hash_verdicts(struct ump_neteria *n, struct nt_session *s) {
+  for (struct ump_list *at = s->outs.prev; s->n_unhashed; at = at->prev) {
+    struct nt_out *o = UMP_CONTAINER(at, struct nt_out, mine);
+    if (o->kind != NT_VERDICT || o->node.hash) continue;
+    ump_table_put(&n->outs, &o->node, verdict_hash(n, s, ump_bytes(o->id, o->id_n)));
+    s->n_unhashed--;
   }
-  if (seen == s->n_verdicts) return NULL;
-  for (struct ump_table_node *at = ump_table_find(&n->outs, verdict_hash(n, s, id)); at; at = ump_table_next(at)) {
-    struct nt_out *o = UMP_CONTAINER(at, struct nt_out, node);
+}
+
+/* Nearly always it is the oldest that is confirmed. Hashes are made only when one is looked for that is not among the first. */
+static struct nt_out *find_verdict(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id) {
+  struct ump_list *at = s->outs.next;
+  for (int i = 0; i < NT_NEAR; i++, at = at->next) {
+    if (at == &s->outs) return NULL;
+    struct nt_out *o = UMP_CONTAINER(at, struct nt_out, mine);
+    if (o->kind == NT_VERDICT && is_named(o, id)) return o;
+  }
+  hash_verdicts(n, s);
+  for (struct ump_table_node *t = ump_table_find(&n->outs, verdict_hash(n, s, id)); t; t = ump_table_next(t)) {
+    struct nt_out *o = UMP_CONTAINER(t, struct nt_out, node);
     if (o->session == s && o->kind == NT_VERDICT && is_named(o, id)) return o;
   }
   return NULL;
-}
-
-static void remember(struct ump_neteria *n, struct nt_session *s, struct nt_out *o) {
-  s->n_verdicts++;
-  for (size_t i = 0; i < NT_RECENT; i++) {
-    if (s->recent[i]) continue;
-    s->recent[i] = o;
-    return;
-  }
-  ump_table_put(&n->outs, &o->node, verdict_hash(n, s, ump_bytes(o->id, o->id_n)));
 }
 
 bool ump__nt_confirm_verdict(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id) {
@@ -182,7 +177,7 @@ int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct um
   give_to(s, o);
   say(o, ev, a, before);
   nt_count(n, a->repeat ? NT_verdict_copies : once ? NT_verdicts_once : NT_verdicts);
-  if (!once) remember(n, s, o);
+  if (!once) s->n_verdicts++, s->n_unhashed++;
   /* A copy that arrives while the first verdict is still held does not overtake it: the client has only just sent both. */
   if (n->hold && (!a->repeat || (before && before->held))) hold(n, o);
   else make_ready(n, o);

@@ -18,84 +18,13 @@ static struct nt_session *first_of(struct ump_table_node *at, struct ump_bytes c
   return NULL;
 }
 
-/* ---- hints: sessions that were heard lately, found without a keyed hash ----
- * Collisions here cost a look into the registry and no more, so this hash need not be keyed. Of a UUID both ends count: in
- * version 1 the first digits tell when it was made and the last ones where. */
-
-static uint64_t hint_hash(struct ump_bytes cuuid) {
-  uint64_t first = 0, last = 0;
-  size_t size = cuuid.n < sizeof first ? cuuid.n : sizeof first;
-  memcpy(&first, cuuid.p, size);
-  memcpy(&last, cuuid.p + cuuid.n - size, size);
-  return (first ^ last * 0x9e3779b97f4a7c15u) * 0xc2b2ae3d27d4eb4fu;
-}
-
-static struct nt_session **hint_at(const struct ump_neteria *n, uint64_t hash) {
-  return &n->hints[hash >> (64 - n->hint_bits)];
-}
-
-static struct nt_session **hint(const struct ump_neteria *n, struct ump_bytes cuuid) { return hint_at(n, hint_hash(cuuid)); }
-
-int ump__nt_make_hints(struct ump_neteria *n, unsigned bits) {
-  struct nt_session **hints = ump_zalloc(n->mem, sizeof *hints << bits);
-  if (!hints) return UMP_ENOMEM;
-  ump__nt_free_hints(n);
-  n->hints = hints, n->hint_bits = bits;
-  return 0;
-}
-
-void ump__nt_free_hints(struct ump_neteria *n) { ump_free(n->mem, n->hints, n->hints ? sizeof *n->hints << n->hint_bits : 0); }
-
-/* ---- what is coming: the real client's frequent messages have their ids at known places (layout.c) ---- */
-
-enum { EVENT_CUUID = 30, EVENT_EUUID = 79, OK_CUUID = 11, LEAST = 118 /* bytes */ };
-
-/* The memo of a datagram: the hash of its cuuid, whose lowest bit (hints are found by the highest) tells that it is an EVENT.
- * 0: something else. */
-static uint64_t recognise(struct ump_bytes in) {
-  if (in.n < LEAST) return 0;
-  bool event = in.p[2] == 'm' && in.p[EVENT_CUUID - 1] == '"' && in.p[EVENT_EUUID - 1] == '"';
-  if (!event && (in.p[2] != 'c' || in.p[OK_CUUID - 1] != '"')) return 0;
-  uint64_t hash = hint_hash(ump_bytes(in.p + (event ? EVENT_CUUID : OK_CUUID), UMP_UUID_TEXT));
-  return event ? hash | 1 : (hash | 2) & ~(uint64_t)1;
-}
-
-static void call_for(const void *p, size_t n) {
-  for (size_t line = 0; line < n; line += 64) __builtin_prefetch((const char *)p + line);
-}
-
-void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_coming *coming) {
-  const struct ump_neteria *n = self;
-  if (step == 0) {
-    coming->memo = recognise(in);
-    if (coming->memo) __builtin_prefetch(hint_at(n, coming->memo));
-    return;
-  }
-  const struct nt_session *s = coming->memo ? *hint_at(n, coming->memo) : NULL;
-  if (!s) {
-    coming->client = NULL;
-  } else if (step == 1) {
-    call_for(s, sizeof *s + UMP_UUID_TEXT);
-  } else if (coming->memo & 1) {
-    coming->client = s->client, coming->serial = s->serial;
-    coming->id = ump_bytes(in.p + EVENT_EUUID, UMP_UUID_TEXT);
-  } else if (step == 2 && s->recent[0]) {
-    call_for(s->recent[0], sizeof *s->recent[0]);
-  }
-}
-
 struct nt_session *ump__nt_find(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
-  struct nt_session **at = hint(n, cuuid), *s = *at;
-  if (s && ump_bytes_equal(ump_bytes(s->cuuid, s->cuuid_n), cuuid)) return s;
+  struct nt_session *s = ump__nt_hinted(n, cuuid);
+  if (s) return s;
   s = first_of(ump_table_find(&n->registry, cuuid_hash(n, cuuid)), cuuid);
   while (s && !nt_alive(s)) s = first_of(ump_table_next(&s->node), cuuid);
-  if (s && ump_addr_equal(&s->addr, from)) *at = s;
+  if (s && ump_addr_equal(&s->addr, from)) ump__nt_hint(n, s);
   return s;
-}
-
-static void forget_hint(struct ump_neteria *n, const struct nt_session *s) {
-  struct nt_session **at = hint(n, ump_bytes(s->cuuid, s->cuuid_n));
-  if (*at == s) *at = NULL;
 }
 
 static struct nt_session *find_gone(struct ump_neteria *n, struct ump_bytes cuuid, const struct ump_addr *from) {
@@ -191,7 +120,7 @@ void ump__nt_end(struct ump_neteria *n, struct nt_session *s, const char *why) {
   ump_list_remove(&s->timer);
   ump__nt_ripe(n, s, false);
   unreport(n, s);
-  forget_hint(n, s);
+  ump__nt_unhint(n, s);
   ump_tally_sub(&n->tally, &s->addr);
   n->n_sessions--;
   if (n->connecting == s) n->connecting = NULL;
@@ -213,8 +142,7 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   s->state = NT_CONNECTING;
   ump_table_put(&n->registry, &s->node, cuuid_hash(n, r->cuuid));
   n->n_sessions++;
-  /* Two places a session; without memory for them there are fewer. */
-  if (n->n_sessions << 1 > (size_t)1 << n->hint_bits && n->hint_bits < NT_HINTS_MOST) ump__nt_make_hints(n, n->hint_bits + 1);
+  ump__nt_grow_hints(n);
   return s;
 }
 
