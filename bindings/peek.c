@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bindings/rules_state.h"
+#include "bindings/state_lua.h"
 
 enum { PEEK_VALUES = 4 << 20 }; /* as save() may give; memory is the VM's limit anyway */
 
@@ -35,10 +36,13 @@ static bool push_schema(lua_State *L) {
 
 static int peek_body(lua_State *L) {
   struct peeking *p = lua_touserdata(L, 1);
-  const struct ump_packing how = {p->what == UMP_PEEK_CLIENTS ? "client.data" : "schema", "looked at", PEEK_VALUES};
+  static const char *const roots[] = {"client.data", "schema", "", "", "host.state"};
+  const struct ump_packing how = {.root = roots[p->what], .verb = "looked at", .values = PEEK_VALUES};
   p->b->refuses = "peek";
   if (p->what == UMP_PEEK_CLIENTS)
     push_clients(L, p->b);
+  else if (p->what == UMP_PEEK_STATE)
+    ump__state_push(L, p->b);
   else if (!push_schema(L))
     return 0;
   ump_value_pack(L, -1, &how, &p->b->out);
@@ -55,7 +59,8 @@ int ump_rules_peek(struct ump_rules *r, enum ump_peek what, ump_time now, struct
   }
   ump_buf_clear(&b->out);
   ump_engine_begin(b->engine, &b->face, now);
-  int err = ump_vm_call_for(b->vm, peek_body, &p, r->cfg.load_budget);
+  int err = what == UMP_PEEK_SAVED ? ump__book_save(b, r->cfg.load_budget)
+                                   : ump_vm_call_for(b->vm, peek_body, &p, r->cfg.load_budget);
   b->refuses = NULL;
   ump_engine_rollback(b->engine); /* nothing was asked for */
   if (err < 0) {

@@ -51,6 +51,8 @@ enum ump_peek {
   UMP_PEEK_CLIENTS, /* client.data by client.id */
   UMP_PEEK_SCHEMA,  /* what umpire.middleware.schema was told of events; empty: the rulebook does not use it */
   UMP_PEEK_CONFIG,  /* what it declares for protocols: a map with channels, version and so on; empty: nothing */
+  UMP_PEEK_SAVED,   /* what save() gives */
+  UMP_PEEK_STATE,   /* host.state */
 };
 int ump_rules_peek(struct ump_rules *r, enum ump_peek what, ump_time now, struct ump_bytes *out);
 

@@ -491,31 +491,23 @@ static int world_rehearsed(lua_State *L) { /* -> how often, ns of the last, peer
   return 5;
 }
 
-static int push_plain(lua_State *L, int err, struct ump_bytes out) {
-  if (err) return luaL_pushfail(L), lua_pushstring(L, ump_err_name(err)), 2;
-  if (out.n)
-    ump_value_push(L, out);
-  else
-    lua_pushnil(L);
-  return 1;
-}
-
-static int world_saved(lua_State *L) { /* -> what save() gives | nil, why: the log has more */
-  struct ump_sim_world *w = check(L);
-  struct ump_bytes out;
-  luaL_argcheck(L, w->rules, 1, "it has no rulebook");
-  int err = ump_rules_save(w->rules, w->now, &out);
-  return push_plain(L, err, out);
-}
-
-static int world_peek(lua_State *L) { /* "clients" | "schema" | "config" -> a table | nil, why */
-  static const char *const names[] = {"clients", "schema", "config", NULL};
+/* "clients" | "schema" | "config" | "saved" | "state" (enum ump_peek), packed -> a value, or its bytes | nil, why: the
+ * log has more */
+static int world_peek(lua_State *L) {
+  static const char *const names[] = {"clients", "schema", "config", "saved", "state", NULL};
   struct ump_sim_world *w = check(L);
   int what = luaL_checkoption(L, 2, NULL, names);
   struct ump_bytes out;
   luaL_argcheck(L, w->rules, 1, "it has no rulebook");
   int err = ump_rules_peek(w->rules, (enum ump_peek)what, w->now, &out);
-  return push_plain(L, err, out);
+  if (err) return luaL_pushfail(L), lua_pushstring(L, ump_err_name(err)), 2;
+  if (lua_toboolean(L, 3))
+    lua_pushlstring(L, out.n ? (const char *)out.p : "", out.n);
+  else if (out.n)
+    ump_value_push(L, out);
+  else
+    lua_pushnil(L);
+  return 1;
 }
 
 static const luaL_Reg methods[] = {
@@ -550,7 +542,6 @@ static const luaL_Reg methods[] = {
     {"weather", world_weather},
     {"rehearse", world_rehearse},
     {"rehearsed", world_rehearsed},
-    {"saved", world_saved},
     {"peek", world_peek},
     {NULL, NULL},
 };

@@ -15,6 +15,7 @@ function book.legal(_, event) return event.data ~= 13, "unlucky" end
 function book.execute(client, event)
   client.data.n, total = client.data.n + 1, total + 1
   names[event.name] = (names[event.name] or 0) + 1
+  host.update { players = { [client.id] = { n = client.data.n } }, total = total }
   host.broadcast("count", { client.data.n, total, names, host.random(1000), math.random(1000), host.uuid() })
   return { total = total }
 end
@@ -135,6 +136,14 @@ describe("what would be lost in a reload is told:", function()
       function book.execute(client) times = times + 1 client.data.times = times end
       return book]])
     assert.matches("client.data of %a+.times: 2 without the reloads, 1 with them", text)
+  end)
+
+  it("state that load() puts back to where it began", function()
+    local text = lost(HEAD .. [[
+      function book.load() host.update { round = 0 } end
+      function book.execute() host.update { round = host.state.round + 1 } end
+      return book]])
+    assert.matches("host.state.round: 1 without the reloads, 0 with them", text, 1, true)
   end)
 
   it("a handler that fails after a reload", function()

@@ -35,8 +35,8 @@ Where an example below stands alone, `world` is a world and `ann` a player in it
 ---@field instructions integer|nil VM instructions of one call
 ---@field load_budget number|nil seconds for loading
 ---@field reload "every"|false|nil "every": beside the world runs a twin in which the rulebook is loaded again after every event,
----log-in, arrival and departure. What arrives at clients, `save()` and `client.data` must be the same in both: the first difference
----fails the test, with the client, the event, the time, and what was lost. Timers and micro-threads end with a reload, so what
+---log-in, arrival and departure. What arrives at clients, `save()`, `client.data` and `host.state` must be the same in both: the first
+---difference fails the test, with the client, the event, the time, and what was lost. Timers and micro-threads end with a reload, so what
 ---hangs on them has to be made again in `load`. nil: as UMPIRE_RELOAD in the environment says, so that a whole suite can be run so
 
 ---@class umpire.sim
