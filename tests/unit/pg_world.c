@@ -32,7 +32,7 @@ void pg_close(struct pg_world *w) {
   if (w->created == 0) {
     assert_null(ump_pygase_check(w->proto));
     w->quiet = true;
-    for (uint32_t i = 0; i < 16384; i++)
+    for (uint32_t i = 0; i < PG_SESSIONS; i++)
       if (w->sessions[i].there) pg_kick(w, i);
     pg_pass(w, 61 * UMP_S);
     assert_null(ump_pygase_check(w->proto));
@@ -58,7 +58,7 @@ static struct ump_client *client_of(struct pg_there *t) { return (struct ump_cli
 
 static void connect(struct pg_world *w, const struct ump_event *ev) {
   struct pg_there *t = &w->sessions[ev->session];
-  assert_true(ev->session < 16384);
+  assert_true(ev->session < PG_SESSIONS);
   w->n_connects++;
   w->last_session = ev->session, w->last_again = ev->again;
   if (w->refuse) {

@@ -12,7 +12,12 @@
 #include "proto/pygase/pygase.h"
 #include "testing.h"
 
+#ifndef PG_SENT_MOST
 #define PG_SENT_MOST 65536
+#endif
+#ifndef PG_SESSIONS
+#define PG_SESSIONS 16384
+#endif
 #define PG_JUDGED_MOST 4096
 #define PG_CELLS 8
 
@@ -86,7 +91,7 @@ struct pg_world {
   uint32_t last_session;
   uint64_t last_again;
   bool kick_next;     /* the next event's client is thrown out by its handler */
-  struct pg_there { bool there; uint64_t serial; } sessions[16384];
+  struct pg_there { bool there; uint64_t serial; } sessions[PG_SESSIONS];
   void (*on_sent)(void *ctx, const struct pg_sent_package *p);
   void *ctx;
 };
