@@ -71,6 +71,13 @@ static void wait_inside(struct gate *g, unsigned n) {
   pthread_mutex_unlock(&g->lock);
 }
 
+static unsigned done(struct gate *g) {
+  pthread_mutex_lock(&g->lock);
+  unsigned n = g->done;
+  pthread_mutex_unlock(&g->lock);
+  return n;
+}
+
 static void let_go(struct gate *g) {
   pthread_mutex_lock(&g->lock);
   g->open = true;
@@ -95,7 +102,7 @@ static void test_logins_loop_two_run_three_wait_and_the_next_is_told_so(void **s
   assert_int_equal(ask(&t, "f"), UMP_EFULL);
   wait_inside(&t.gate, 2);
   let_go(&t.gate);
-  while (t.gate.done < 5 || testing_log_count(&t.log, "accounts") == 0) uv_run(ump_loop_uv(t.loop), UV_RUN_ONCE);
+  while (done(&t.gate) < 5 || testing_log_count(&t.log, "accounts") == 0) uv_run(ump_loop_uv(t.loop), UV_RUN_ONCE);
   assert_int_equal(t.gate.most, 2);
   /* in the order in which they were asked; of the last two, either thread may be the first at the gate */
   assert_true(strcmp(t.gate.names[3], "x") == 0 || strcmp(t.gate.names[4], "x") == 0);
