@@ -233,6 +233,26 @@ local function globals(folder)
   return "| | |\n|---|---|\n| | " .. table.concat(plain, " ") .. " |\n" .. table.concat(rows, "\n")
 end
 
+-- The guides by their titles: those that begin at the beginning, then those for who comes from elsewhere.
+local FIRST = { ["first-rulebook.md"] = 1, ["testing.md"] = 2, ["middleware.md"] = 3, ["live-changes.md"] = 4 }
+
+local function guides(folder)
+  local names, lines = {}, {}
+  local pipe = io.popen(("ls '%s/guides'"):format(folder))
+  for name in pipe:lines() do names[#names + 1] = name end
+  pipe:close()
+  local function place(name) return FIRST[name] or name:find "from%-" and 9 or 5 end
+  table.sort(names, function(a, b)
+    if place(a) ~= place(b) then return place(a) < place(b) end
+    return a < b
+  end)
+  for _, name in ipairs(names) do
+    local title = read(folder .. "/guides/" .. name):match "^# ([^\n]+)"
+    lines[#lines + 1] = ("- [%s](guides/%s)"):format(title, name)
+  end
+  return table.concat(lines, "\n")
+end
+
 --- The whole page. folder: where meta/ and luacheck.lua are.
 function reference.page(folder)
   local out = {}
@@ -241,7 +261,8 @@ function reference.page(folder)
       if is_told(item) then write[item.kind](out, item) end
     end
   end
-  local text = table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("{{globals}}", function() return globals(folder) end)
+  local text = table.concat(out, "\n"):gsub("\n\n\n+", "\n\n")
+  text = text:gsub("{{(%w+)}}", { globals = globals(folder), guides = guides(folder) })
   return (text:gsub("%s+$", "") .. "\n")
 end
 

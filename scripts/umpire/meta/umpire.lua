@@ -19,6 +19,10 @@ annotations in [meta/](meta), which editors read: `umpire new NAME` makes a fold
 - [Clients without I/O](#clients-without-io)
 - [Editors](#editors)
 
+Guides, each of which can be followed as it stands:
+
+{{guides}}
+
 Times are seconds, as floats, of the host clock. Misuse raises an error that names the argument; what the world does (a client
 has left, a queue is full) returns nil, a message and a code. Where an example stands alone, `host`, `client` and `event` are
 there as in `execute`, and `game` is the rulebook's table.
