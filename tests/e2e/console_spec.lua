@@ -130,6 +130,7 @@ describe("the console", function()
   end)
 
   it("on a terminal: a prompt, completion by the tab key, and a history that is the user's alone", function()
+    host.needs_terminal(pending)
     local h = host.start { rules = rules }
     local typed, out = host.write(h.folder .. "/typed", "scor\t.bl\t\nquit\n"), h.folder .. "/out"
     local command = "XDG_STATE_HOME=%s/state TERM=dumb script -qec '%s console --control %s' /dev/null <%s >%s"

@@ -34,6 +34,7 @@ describe("an error in a handler", function()
   end)
 
   it("is red in a terminal, and a reload green; NO_COLOR is heeded", function()
+    host.needs_terminal(pending)
     local folder = host.folder()
     local book = host.write(folder .. "/rules.lua", "return { api = 1, legal = function() error 'no' end }\n")
     local function log_of(environment)

@@ -251,6 +251,13 @@ function Client:notify(seconds)
   return m and m.event_data
 end
 
+-- ---- terminals ----
+
+-- Ends the test as pending where the system gives out no pseudo-terminals (a bare chroot without /dev/pts).
+function M.needs_terminal(pending)
+  if not os.execute "script -qec true /dev/null >/dev/null 2>&1 </dev/null" then pending "there is no /dev/pts here" end
+end
+
 -- ---- after each test ----
 
 -- Ends what a failed test left running, and removes what it wrote.
