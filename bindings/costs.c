@@ -97,7 +97,7 @@ static size_t start_of(enum ump_deed deed, const char *protocol, struct ump_byte
 static bool is_row(const struct ump_cost_row *r, enum ump_deed deed, const char *protocol, struct ump_bytes name, bool others) {
   if (r->deed != deed || r->protocol != protocol) return false;
   if (others || r->n_name == OTHERS) return others && r->n_name == OTHERS;
-  return r->n_name == name.n && memcmp(r->name, name.p, name.n) == 0;
+  return r->n_name == name.n && (!name.n || memcmp(r->name, name.p, name.n) == 0); /* without a name there is no pointer */
 }
 
 /* make: a new row if it is not there; NULL: not there, or no room. */
