@@ -19,7 +19,7 @@ end
 
 -- Everything that changes a world is done to both, to the first one first: what it refuses, the second never hears of.
 for _, name in ipairs { "listen", "peer", "move", "drop", "send", "wake", "dial", "write", "shut", "reset", "pause", "silence",
-  "cut", "network", "weather", "drain" } do
+  "cut", "network", "weather", "drain", "chance" } do
   Twin[name] = function(self, ...)
     local results = table.pack(self.first[name](self.first, ...))
     if self.alike then self.second[name](self.second, ...) end
