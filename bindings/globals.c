@@ -72,7 +72,7 @@ static void judge_name(void *ctx, const struct ump_scan_name *n) {
 static void gather(struct names *g, int table) {
   lua_State *L = g->L;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING && g->n_candidates < CANDIDATES)
+    if (lua_type(L, -2) == LUA_TSTRING && g->n_candidates < CANDIDATES - 1)
       g->candidates[g->n_candidates++] = lua_tostring(L, -2);
 }
 
@@ -126,5 +126,6 @@ void ump__globals_check(lua_State *L, struct ump_book *b, int main, const char *
   g.told = g.env + 2;
   each_file(&g, b, main, shown, note_set);
   gather(&g, g.env);
+  g.candidates[g.n_candidates++] = "host"; /* the one local that every rulebook has */
   each_file(&g, b, main, shown, judge_name);
 }

@@ -3,7 +3,8 @@
 local reference = {}
 
 --- The files in the order of the page.
-reference.FILES = { "umpire", "sandbox", "schema", "throttle", "logged_in", "own", "compose", "sim", "client" }
+reference.FILES = { "umpire", "sandbox", "schema", "throttle", "logged_in", "own", "compose", "sim", "players",
+  "client" }
 
 -- How the page calls what a variable of a meta file stands for; its own name if it is not here.
 reference.SHOWN = { Rulebook = "game", stream = "client", laneya = "client", joint = "client", pymmorpg = "client",

@@ -207,7 +207,7 @@ describe("the annotations name what a spec has:", function()
     local stream = public(getmetatable(require "umpire.sim.laneya").__index)
     for _, scheme in ipairs(protocols()) do
       local name, there, said = scheme == "neteria" and "client" or scheme, {}, {}
-      assert.truthy(functions[name], "scripts/umpire/meta/sim.lua has no player of " .. scheme)
+      assert.truthy(functions[name], "scripts/umpire/meta/players.lua has no player of " .. scheme)
       for method in pairs(public(require("umpire.sim." .. name))) do
         if not makers[method] then there[method] = true end
       end
