@@ -13,7 +13,8 @@
 #include "bindings/value.h"
 
 enum ump_handler {
-  UMP_H_CONNECT, UMP_H_LEGAL, UMP_H_EXECUTE, UMP_H_DISCONNECT, UMP_H_LOGIN, UMP_H_TICK, UMP_H_SAVE, UMP_H_LOAD, UMP_N_HANDLERS,
+  UMP_H_CONNECT, UMP_H_LEGAL, UMP_H_EXECUTE, UMP_H_DISCONNECT, UMP_H_LOGIN, UMP_H_TICK, UMP_H_SAVE, UMP_H_LOAD, UMP_H_VIEW,
+  UMP_N_HANDLERS,
 };
 extern const char *const ump__handler_names[UMP_N_HANDLERS];
 
@@ -123,6 +124,8 @@ void ump__api_open_time(lua_State *L, struct ump_book *b);
 void ump__api_open_thread(lua_State *L, struct ump_book *b);
 void ump__api_open_value(lua_State *L, struct ump_book *b);
 void ump__api_open_state(lua_State *L, struct ump_book *b);
+int ump__state_tell(void *book, const struct ump_client *c, struct ump_bytes plain, struct ump_notice *out); /* state_tell.c */
+int ump__state_view(void *book, struct ump_client *c, struct ump_bytes *plain); /* state_view.c */
 void ump__api_set(lua_State *L, struct ump_book *b, const char *name, lua_CFunction fn);
 int ump__api_wrong(lua_State *L, int arg, const char *function, const char *expected); /* raises "bad argument #1 to ..." */
 void ump__api_effect(lua_State *L, const struct ump_book *b, const char *function);    /* raises inside legal and save */

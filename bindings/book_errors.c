@@ -53,7 +53,7 @@ static void put_client(struct ump_writer *w, const struct ump_client *c) {
 
 static void put_cause(struct ump_writer *w, const struct ump_book *b, const struct ump_cause *cause) {
   static const char *const deeds[UMP_N_DEEDS] = {"legal", "connect", "disconnect", "login", "tick", "a timer",
-                                                 "a micro-thread"};
+                                                 "a micro-thread", "view"};
   bool in_execute = cause->deed == UMP_DO_EVENT && b->costs && b->costing.part;
   put(w, "\n    called for ");
   put(w, in_execute ? "execute" : deeds[cause->deed]);

@@ -19,6 +19,7 @@ static const struct {
     [UMP_H_TICK] = {1, "tick(dt)"},
     [UMP_H_SAVE] = {0, "save()"},
     [UMP_H_LOAD] = {2, "load(saved, from_version)"},
+    [UMP_H_VIEW] = {2, "view(client, state)"},
 };
 
 static const char *file_of(const lua_Debug *ar, const char *otherwise) {
@@ -35,7 +36,7 @@ static void check_parameters(lua_State *L, struct ump_checking *c, enum ump_hand
   const char *first = lua_getlocal(L, NULL, 1); /* of the function on top */
   bool self = first && strcmp(first, "self") == 0;
   lua_getinfo(L, ">Su", &ar);
-  if (ar.nparams <= given || ar.what[0] == 'C') return;
+  if (!handlers[h].signature || ar.nparams <= given || ar.what[0] == 'C') return;
   ump__found(&c->out->errors, file_of(&ar, c->shown), ar.linedefined, "%s has %d parameters, and is given %u: %s%s",
              name, ar.nparams, given, handlers[h].signature, self ? "; write it with '.', since ':' adds self" : "");
 }

@@ -201,7 +201,8 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void tell_part(const struct ump_cost_row *r, unsigned part, ump_rules_cost_fn *tell, void *ctx) {
-  static const char *const handlers[UMP_N_DEEDS] = {"legal", "connect", "disconnect", "login", "tick", "timer", "micro-thread"};
+  static const char *const handlers[UMP_N_DEEDS] = {"legal", "connect", "disconnect", "login", "tick", "timer", "micro-thread",
+                                                    "view"};
   const struct part *p = &r->part[part];
   struct ump_rules_cost cost = {.handler = part ? "execute" : handlers[r->deed],
                                 .protocol = r->protocol,

@@ -14,7 +14,8 @@
 
 /* What a call into the rulebook is for. */
 enum ump_deed {
-  UMP_DO_EVENT, UMP_DO_CONNECT, UMP_DO_DISCONNECT, UMP_DO_LOGIN, UMP_DO_TICK, UMP_DO_TIMER, UMP_DO_THREAD, UMP_N_DEEDS,
+  UMP_DO_EVENT, UMP_DO_CONNECT, UMP_DO_DISCONNECT, UMP_DO_LOGIN, UMP_DO_TICK, UMP_DO_TIMER, UMP_DO_THREAD, UMP_DO_VIEW,
+  UMP_N_DEEDS,
 };
 struct ump_cause {
   enum ump_deed deed;

@@ -7,7 +7,7 @@
 
 static const char *const known[] = {
     "connect", "legal",   "execute",   "disconnect", "login",    "tick",
-    "save",    "load", /* UMP_N_HANDLERS handlers, then settings */
+    "save",    "load",    "view", /* UMP_N_HANDLERS handlers, then settings */
     "api",     "version", "tick_rate", "listen",     "channels", "pymmorpg", "web",
 };
 enum { N_KNOWN = sizeof known / sizeof *known, API = 1, TICK_RATE_MAX = 1000 };
@@ -61,7 +61,7 @@ static void check_name(struct ump_fields *f, const char *name, bool is_function)
   else if (is_function)
     ump__found(f->findings, f->shown, line,
                "unknown handler '%s': there are connect, legal, execute, disconnect, login, tick, "
-               "save and load; make a helper local, or begin its name with '_'",
+               "save, load and view; make a helper local, or begin its name with '_'",
                name);
   else
     ump__found(f->findings, f->shown, line,
@@ -229,6 +229,7 @@ void ump__fields_take(lua_State *L, struct ump_book *b, int main, const char *sh
   check_names(&f);
   take_api(&f);
   for (int h = 0; h < UMP_N_HANDLERS; h++) take_handler(&f, (enum ump_handler)h);
+  f.b->face.views = b->handlers[UMP_H_VIEW] != LUA_NOREF;
   take_version(&f);
   take_tick_rate(&f);
   take_listen(&f);

@@ -7,7 +7,7 @@
 #include "bindings/book.h"
 
 const char *const ump__handler_names[UMP_N_HANDLERS] = {
-    "connect", "legal", "execute", "disconnect", "login", "tick", "save", "load",
+    "connect", "legal", "execute", "disconnect", "login", "tick", "save", "load", "view",
 };
 
 /* ---- calling ---- */
@@ -357,6 +357,8 @@ static const struct ump_rulebook_ops ops = {
     .timer = on_timer,
     .timer_gone = on_timer_gone,
     .expect = on_expect,
+    .view = ump__state_view,
+    .tell = ump__state_tell,
     .forget = on_forget,
 };
 

@@ -5,7 +5,7 @@
 #include "bindings/book.h"
 
 /* Registry keys and keys inside of the tables, by their addresses. */
-static const char class_key, weak_key, place_key, list_key, names_key, written_key;
+static const char class_key, weak_key, whole_key, place_key, list_key, names_key, written_key;
 
 struct place {
   struct ump_book *book;
@@ -486,7 +486,11 @@ int ump__state_rawlen(lua_State *L) {
 /* ---- life ---- */
 
 void ump__state_push(lua_State *L, struct ump_book *b) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &whole_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
   push_place(L, b, 0, 0);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &whole_key);
 }
 
 void ump__state_open(lua_State *L) {

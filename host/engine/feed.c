@@ -235,6 +235,7 @@ void ump__feed_new_rules(struct ump_engine *e) {
     else if (takes_state(e, c))
       ump__feed_wake(e);
   }
+  if (e->rb && e->feed.n_subscribers) ump__feed_wake(e);
 }
 
 void ump__feed_welcome(struct ump_engine *e, struct ump_client *c) {
@@ -272,6 +273,7 @@ void ump__feed_beat(struct ump_engine *e) {
   struct ump__feed *f = &e->feed;
   f->beaten_at = e->now;
   f->beat_at = UMP_NEVER;
+  if (ump__subscribers_lost(e)) ump_state_skip(e->state);
   if (has_views(e)) evaluate_all(e);
   publish(e);
   ump__subscribers_tell(e);

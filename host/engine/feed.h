@@ -30,6 +30,8 @@ struct ump_moment {
 struct ump__told { /* a patch as the notifies of one listener; see subscribe.c */
   struct ump__told *next;
   uint32_t listener, n;
+  uint64_t channel; /* a hash of the client's, 0: it is in none */
+  uint64_t since;   /* the time that the first part follows */
   struct ump_blob *parts[];
 };
 
@@ -50,6 +52,7 @@ struct ump__feed {
   struct ump_hash_key key;
   ump_time published_at, beaten_at, beat_at; /* beat_at UMP_NEVER: nobody waits for one */
   struct ump_list subscribers;
+  bool newcomers;                               /* among them */
   uint32_t n_subscribers, n_patches, n_moments; /* living */
 };
 
@@ -64,8 +67,10 @@ void ump__feed_beat(struct ump_engine *e);
 void ump__feed_wake(struct ump_engine *e); /* a beat is wanted, as soon as one may be */
 
 /* ---- subscribe.c ---- */
-void ump__subscribe(struct ump_engine *e, struct ump_client *c,
-                    bool on); /* without memory: as if it had not been asked, logged */
+/* Without memory it is as if it had not been asked, which is logged. */
+void ump__subscribe(struct ump_engine *e, struct ump_client *c, bool on);
+bool ump__subscribers_lost(
+    struct ump_engine *e); /* somebody is going to be told the whole anew, at a time of its own */
 void ump__subscribers_tell(struct ump_engine *e);
 void ump__told_free(struct ump_engine *e, struct ump__told *t);
 

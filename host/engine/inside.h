@@ -92,6 +92,7 @@ struct ump__listener {
   const struct ump_proto_ops *ops;
   void *self;
   uint32_t attempts; /* log-ins a minute */
+  size_t state_most; /* bytes of the state, as plain data, that one notify takes; 0: not known yet */
   bool stirred;      /* something was asked of it since its events were last pulled; there may be new ones */
 };
 

@@ -31,9 +31,9 @@ struct ump_rulebook_ops {
   /* What the client may see of the state: plain data for ump__view_make of view.h, borrowed until the next call. Must ask for
    * nothing. May be NULL; asked only when `views` is set */
   int (*view)(void *self, struct ump_client *c, struct ump_bytes *plain);
-  /* Not a call into the rulebook: plain data in another encoding, borrowed until the next call. 0, UMP_ENOSUPPORT,
-   * UMP_ENOMEM, UMP_EINVAL: it cannot be written so. May be NULL: nobody subscribes */
-  int (*encode)(void *self, struct ump_bytes plain, enum ump_encoding encoding, struct ump_bytes *out);
+  /* Not a call into the rulebook: makes the notice that tells a client of the state, which plain is, in the encoding of its
+   * protocol; borrowed until the next call. 0, UMP_ENOSUPPORT, UMP_ENOMEM. May be NULL: nobody can subscribe */
+  int (*tell)(void *self, const struct ump_client *c, struct ump_bytes plain, struct ump_notice *out);
   /* An event of this client will be judged soon: steps 0 and 1, some events apart, call for what of it is in memory. */
   void (*expect)(const void *self, const struct ump_client *c, int step); /* may be NULL */
   /* These two let go and do no more: they ask nothing of the engine, and a judgement's reason and data outlive them. */

@@ -296,6 +296,11 @@ bool ump_state_commit(struct ump_state *s) {
   return changed;
 }
 
+void ump_state_skip(struct ump_state *s) {
+  assert(!s->changed);
+  s->version++;
+}
+
 /* ---- forgetting ---- */
 
 static void forget_ghost(struct ump_state *s, struct ump_node *g) {

@@ -65,6 +65,7 @@ int ump_state_patch_each(struct ump_state *s, const struct ump_state_patch *p, s
 
 void ump_state_merge(struct ump_state *s, struct ump_state_patch *p); /* takes p over */
 bool ump_state_commit(struct ump_state *s); /* what was merged since is one version; false: nothing has changed */
+void ump_state_skip(struct ump_state *s);   /* a version in which nothing is different */
 /* Clients are led to this version from now on. floor: the oldest version from which a patch can still be asked for. */
 void ump_state_publish(struct ump_state *s, uint64_t floor);
 void ump_state_forget(struct ump_state *s, uint64_t floor); /* what was removed up to then */

@@ -240,6 +240,9 @@ struct ump_proto_ops {
   /* How many notifies to it were given up so far because nobody confirmed them. NULL: what is queued arrives, or the session
    * ends. */
   uint32_t (*unheard)(const void *self, uint32_t session);
+  /* Bytes that wait to be sent to it, on a stream. Who tells much waits until they are few, instead of having it closed as one
+   * that does not read. NULL: room says enough. */
+  size_t (*unsent)(const void *self, uint32_t session);
   size_t (*room)(void *self, uint32_t session); /* how many more notifies it would take now */
   void (*kick)(void *self, uint32_t session, struct ump_bytes reason, ump_time now); /* ends the session; no DISCONNECT follows */
 

@@ -345,6 +345,12 @@ static void tap_sent(void *self, uint32_t conn, size_t n, ump_time now) {
 static unsigned tap_wants(void *self, uint32_t conn) {
   return at(self)->inner->wants(at(self)->self, conn);
 }
+static uint32_t tap_unheard(const void *self, uint32_t session) {
+  return at(self)->inner->unheard(at(self)->self, session);
+}
+static size_t tap_unsent(const void *self, uint32_t session) {
+  return at(self)->inner->unsent(at(self)->self, session);
+}
 static ump_time tap_deadline(const void *self) {
   return at(self)->inner->deadline(at(self)->self);
 }
@@ -370,6 +376,8 @@ static void wrap(struct ump_proto_ops *o) {
   if (o->closed) o->closed = tap_closed;
   o->next = tap_next, o->admit = tap_admit, o->answer = tap_answer;
   if (o->state_fits) o->state_fits = tap_state_fits;
+  if (o->unheard) o->unheard = tap_unheard;
+  if (o->unsent) o->unsent = tap_unsent;
   o->pack = tap_pack, o->notify = tap_notify, o->room = tap_room, o->kick = tap_kick;
   if (o->flush) o->flush = tap_flush;
   if (o->touched) o->touched = tap_touched;

@@ -249,6 +249,11 @@ static size_t joint_room(void *self, uint32_t session) {
   return m && m->seat && !ump_list_linked(&m->seat->conn->full) ? SIZE_MAX : 0;
 }
 
+static size_t joint_unsent(const void *self, uint32_t session) {
+  const struct member *m = ump__joint_member_at((struct joint_proto *)(uintptr_t)self, session);
+  return m && m->seat ? m->seat->conn->out.n : 0;
+}
+
 /* The connection stays; its seat is gone, and he may ask to enter again. */
 static void joint_kick(void *self, uint32_t session, struct ump_bytes reason, ump_time now) {
   struct joint_proto *l = self;
@@ -346,6 +351,7 @@ const struct ump_proto_ops ump_joint = {
     .answer = joint_answer,
     .pack = joint_pack,
     .notify = joint_notify,
+    .unsent = joint_unsent,
     .room = joint_room,
     .kick = joint_kick,
     .touched = joint_touched,

@@ -216,6 +216,11 @@ static size_t laneya_room(void *self, uint32_t id) {
   return c && !c->gone ? SIZE_MAX : 0; /* one that takes no more is closed by the next */
 }
 
+static size_t laneya_unsent(const void *self, uint32_t id) {
+  const struct conn *c = ump__laneya_conn((struct laneya *)(uintptr_t)self, id);
+  return c && !c->gone ? c->out.n : 0;
+}
+
 static void laneya_kick(void *self, uint32_t id, struct ump_bytes reason, ump_time now) {
   (void)reason;
   struct laneya *l = self;
@@ -344,6 +349,7 @@ const struct ump_proto_ops ump_laneya = {
     .answer = laneya_answer,
     .pack = laneya_pack,
     .notify = laneya_notify,
+    .unsent = laneya_unsent,
     .room = laneya_room,
     .kick = laneya_kick,
     .touched = laneya_touched,

@@ -116,6 +116,7 @@ struct nt_session {
   uint16_t n_held, n_verdicts;   /* outs in the list of the held; verdicts waiting for OK EVENT */
   uint16_t n_unhashed;           /* of these: not in the table of outs (yet) */
   uint16_t in_flight, n_queued;  /* notifies */
+  uint32_t unheard;              /* notifies that were given up */
   uint8_t state;                 /* enum nt_state */
   bool deflated;                 /* spoke compressed last: is answered likewise */
   bool judged;                   /* has had events judged: worth remembering */

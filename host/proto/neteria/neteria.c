@@ -263,6 +263,11 @@ static size_t nt_room(void *self, uint32_t session) {
   return s ? ump__nt_room(s) : 0;
 }
 
+static uint32_t nt_unheard(const void *self, uint32_t session) {
+  const struct nt_session *s = ump__nt_session((struct ump_neteria *)(uintptr_t)self, session);
+  return s ? s->unheard : 0;
+}
+
 static void nt_kick(void *self, uint32_t session, struct ump_bytes reason, ump_time now) {
   struct ump_neteria *n = self;
   struct nt_session *s = ump__nt_session(n, session);
@@ -464,6 +469,7 @@ const struct ump_proto_ops ump_neteria = {
     .answer = nt_answer,
     .pack = nt_pack,
     .notify = nt_notify,
+    .unheard = nt_unheard,
     .room = nt_room,
     .kick = nt_kick,
     .flush = nt_flush,

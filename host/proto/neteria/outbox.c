@@ -410,6 +410,7 @@ static void give_up(struct ump_neteria *n, struct nt_out *o) {
   nt_count(n, notify ? NT_notifies_unconfirmed : NT_verdicts_unconfirmed);
   end_out(n, o);
   if (!notify) return;
+  s->unheard++;
   ump__nt_silence(n, s, first);
   ump__nt_release(n, s);
 }

@@ -43,6 +43,7 @@ function game.login(name, password, client, create) return true end -- true | fa
 function game.tick(dt)                      end -- tick_rate times a second
 function game.save()                        end -- plain data, kept across a reload
 function game.load(saved, from_version)     end -- after every load and reload; nil the first time
+function game.view(client, state)           return true end -- what of host.state it may see; without it: everything
 return game
 ```
 
@@ -176,6 +177,20 @@ function Rulebook.save() end
 ---@param from_version integer? the version of the rulebook that saved it
 function Rulebook.load(saved, from_version) end
 
+---What the client may see of the [replicated state](#the-replicated-state): true is everything, false and nil are nothing, and a
+---table names parts at their own places: a part of `state`, or true, shows all that is there; a table goes deeper. Only places
+---matter: no value that is returned is sent. Asked at each tick (every 50 ms without a tick_rate) for clients that get the
+---state, at most once a version, and only when the state has changed. It must change nothing. If it fails, the client keeps
+---the view that it had; a newcomer sees nothing.
+---
+---    function game.view(client, state)
+---      return { players = state.players, hands = { [client.id] = true }, deck = { size = true } }
+---    end
+---@param client umpire.Client
+---@param state table host.state
+---@return boolean|table|nil visible
+function Rulebook.view(client, state) end
+
 --[[md
 ### pymmorpg
 ]]
@@ -307,6 +322,28 @@ function host.broadcast(name, data, except) end
 ---    host.update { players = { [client.id] = { x = 4, y = 2, bag = host.DELETE } } }
 ---@param patch table
 function host.update(patch) end
+
+---The client gets the state as notifies named "state": the whole first, then what changes, at most one a tick (50 ms without a
+---tick_rate). "[The replicated state](#the-replicated-state)" says what is in them. For every protocol: joint channels get them as
+---JSON text, and PyGaSe's clients have the state anyway, so nothing is done. PYMMORPG's are told nothing, so it raises.
+---
+---    function game.connect(client)
+---      if client.protocol ~= "pymmorpg" then host.subscribe(client) end
+---    end
+---@param client umpire.Client
+---@return true|nil subscribed
+---@return string? message
+---@return "gone"|nil code
+function host.subscribe(client) end
+
+---No more of them.
+---
+---    host.unsubscribe(client)
+---@param client umpire.Client
+---@return true|nil unsubscribed
+---@return string? message
+---@return "gone"|nil code
+function host.unsubscribe(client) end
 
 ---Iterates over the connected clients, oldest first. Clients may come and go meanwhile.
 ---
@@ -485,6 +522,20 @@ end
   (client ids, names) for things that come and go one by one. JSON clients get integer keys of maps as strings: `{"7": ...}`.
 - It is the host's, so a reload keeps it. `umpire run --save FILE` keeps it across a clean restart, with what `save()` gives;
   `load` then finds it there. Whatever in it belongs to clients that were connected is `load`'s to remove.
+
+PyGaSe's clients have it, as that protocol is made for; clients of other protocols get it by `host.subscribe`, as notifies named
+`state` whose data is one of
+
+    { time = 8192, full = true, state = { players = ... } }
+    { time = 12288, since = 8192, patch = { players = { ann = { x = 5 } } }, removed = { { "players", "bob" } } }
+
+The first replaces all that the client has, if its time is not older. The second leads from the time `since` to `time`: what is
+listed in `removed`, as paths, goes first; then `patch` is merged, maps key by key, anything else replaces. Times only grow;
+nothing else is to be read from them. So a client of a protocol that loses, repeats and reorders (Neteria) applies what follows
+its own time, keeps what does not follow it yet, and drops what is older: `umpire.client.state` does it for Lua. A large state
+comes in several such notifies, the first full, the others following it. Who does not read gets fewer and larger ones; who did
+not confirm one in time gets the whole anew. On a joint channel the data is JSON text: the chunk itself (a channel of chunks), or
+the argument of a procedure `state` that takes one `String` and that the user offers (`client_remotes`).
 
 ### Channels
 

@@ -11,9 +11,10 @@ local NS = 1000000000
 local REPEATED = 10 -- seconds: longer than any protocol repeats a datagram that is not confirmed (neteria: 5 times in 8 s)
 local function ns(seconds) return math.floor(seconds * NS + 0.5) end
 
--- world.log brings the lines that came since it was looked at last.
+-- world.log brings the lines that came since it was looked at last; world.state is a copy of host.state as it is now.
 function World.__index(self, key)
   if key == "log" then return self:_take_log() end
+  if key == "state" then return assert(self.core:peek "state") end
   return methods[key]
 end
 World.__name = "umpire.sim.World"
