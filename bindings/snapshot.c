@@ -42,6 +42,10 @@ void ump_rules_random(const struct ump_rules *r, uint64_t state[4]) {
   memcpy(state, ump_vm_random(r->book->vm)->s, 4 * sizeof *state);
 }
 
+struct ump_bytes ump_rules_declared(const struct ump_rules *r) {
+  return r->book->face.config;
+}
+
 /* ---- going on from it ---- */
 
 static bool make_seats(struct ump_book *b, size_t n) {

@@ -37,6 +37,10 @@ static const struct flag flags[] = {
     {"limit", "UMPIRE_REPLAY_LIMIT", "N", FLAG_COUNT, AT(limit),
      "differences to tell one by one (default 20); all are counted", NULL},
     {"json", NULL, NULL, FLAG_SWITCH, AT(json), "one JSON object a line: each difference, then the sum", NULL},
+    {"spec", NULL, NULL, FLAG_SWITCH, AT(spec),
+     "write a busted spec that plays the recording on the simulator, to standard output;\n"
+     "RULEBOOK is then what the spec loads (default: the one that was recorded)",
+     NULL},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time), "as of umpire run", "1ms"},
     {"rule-memory", "UMPIRE_RULE_MEMORY", "BYTES", FLAG_BYTES, AT(rule_memory), "as of umpire run", "1M"},
     {"load-time", "UMPIRE_LOAD_TIME", "TIME", FLAG_TIME, AT(load_time), "as of umpire run", "1ms"},

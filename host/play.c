@@ -106,6 +106,7 @@ static bool open_rules(void *ctx, const struct ump_replay_start *s) {
     struct ump_rules_info info;
     ump_rules_info(p->rules, &info);
     memcpy(p->result->hash, info.hash, sizeof info.hash);
+    if (c->opened) c->opened(c->ctx, s, p->rules);
   } else {
     snprintf(p->result->error, sizeof p->result->error, "%s", report.text ? report.text : "out of memory");
   }

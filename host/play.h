@@ -28,6 +28,7 @@ struct ump_play_cfg {
   const struct ump_accept *accept;
   /* expected: accept names it. why: of an internal verdict, the rulebook's error; else empty */
   void (*differs)(void *ctx, const struct ump_difference *d, bool expected, const char *why);
+  void (*opened)(void *ctx, const struct ump_replay_start *s, struct ump_rules *rules); /* may be NULL */
   void (*group)(void *ctx, const struct ump_entry *in, const struct ump_entry *out, size_t n_out); /* may be NULL */
   void *ctx;
 };

@@ -118,6 +118,14 @@ static int world_aim(lua_State *L) { /* path: of the rulebook at the next reload
   return 0;
 }
 
+static int world_chance(lua_State *L) { /* bytes: what is drawn next */
+  struct ump_sim_world *w = check(L);
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 2, &n);
+  if (ump_sim_world_chance(w, ump_bytes(bytes, n)) != 0) return luaL_error(L, "out of memory");
+  return 0;
+}
+
 static int world_drain(lua_State *L) {
   struct ump_sim_world *w = check(L);
   ump_engine_drain(w->engine, w->now);
@@ -511,6 +519,7 @@ static int world_peek(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
+    {"chance", world_chance},
     {"open", world_open},
     {"reload", world_reload},
     {"aim", world_aim},

@@ -68,6 +68,29 @@ static void write_log(void *ctx, const struct ump_log_line *line) {
   w->lines[w->n_lines++] = (struct ump_sim_line){line->level, w->now, line->cause, n, text};
 }
 
+static void draw(struct ump_sim_world *w, void *out, size_t n, const struct ump_rng *then) {
+  size_t left = w->n_chance - w->drawn, taken = n < left ? n : left;
+  if (taken) memcpy(out, w->chance + w->drawn, taken);
+  w->drawn += taken;
+  if (taken < n) ump_rng_fill(then, (uint8_t *)out + taken, n - taken);
+}
+
+static void draw_engine(void *ctx, void *out, size_t n) {
+  draw(ctx, out, n, &((struct ump_sim_world *)ctx)->rng_engine);
+}
+static void draw_vm(void *ctx, void *out, size_t n) {
+  draw(ctx, out, n, &((struct ump_sim_world *)ctx)->rng_vm);
+}
+
+int ump_sim_world_chance(struct ump_sim_world *w, struct ump_bytes bytes) {
+  uint8_t *p = malloc(bytes.n + 1);
+  if (!p) return UMP_ENOMEM;
+  if (bytes.n) memcpy(p, bytes.p, bytes.n);
+  free(w->chance);
+  w->chance = p, w->n_chance = bytes.n, w->drawn = 0;
+  return 0;
+}
+
 int ump_sim_world_init(struct ump_sim_world *w, uint64_t seed) {
   *w = (struct ump_sim_world){.now = 0};
   w->mem = (struct ump_mem){resize, w};
@@ -75,8 +98,9 @@ int ump_sim_world_init(struct ump_sim_world *w, uint64_t seed) {
   ump_rng_seed(&w->seeded_engine, seed * 3 + 0); /* streams of their own: a rulebook that rolls one more die must */
   ump_rng_seed(&w->seeded_vm, seed * 3 + 1);     /* not change the weather */
   w->rng_engine = ump_rng_of(&w->seeded_engine), w->rng_vm = ump_rng_of(&w->seeded_vm);
+  w->chance_engine = (struct ump_rng){draw_engine, w}, w->chance_vm = (struct ump_rng){draw_vm, w};
   ump_sim_net_init(&w->net, &w->mem, seed * 3 + 2);
-  struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->rng_engine, .log = &w->log};
+  struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->chance_engine, .log = &w->log};
   w->engine = ump_engine_new(&cfg, w->now);
   if (!w->engine) return UMP_ENOMEM;
   ump_sim_accounts_init(&w->accounts, &w->log);
@@ -95,6 +119,8 @@ size_t ump_sim_world_deinit(struct ump_sim_world *w) {
   }
   for (size_t i = 0; i < w->n_lines; i++) free(w->lines[i].text);
   free(w->lines);
+  free(w->chance);
+  w->chance = NULL, w->n_chance = w->drawn = 0;
   free(w->library);
   free(w->rehearsal.refusal);
   w->rehearsal.refusal = NULL;
@@ -109,7 +135,7 @@ bool ump_sim_world_open(struct ump_sim_world *w, const struct ump_rules_cfg *giv
   cfg.vm.library = w->library;
   cfg.engine = w->engine;
   cfg.vm.watchdog = NULL; /* instructions are counted instead, so that a budget trips at the same place every time */
-  cfg.vm.log = &w->log, cfg.vm.rng = w->rng_vm;
+  cfg.vm.log = &w->log, cfg.vm.rng = w->chance_vm;
   cfg.vm.now = clock_now, cfg.vm.wall = clock_wall, cfg.vm.clock_ctx = w;
   w->rules = ump_rules_open(&cfg, ump_bytes(NULL, 0), 0, w->now, report);
   return w->rules != NULL;
@@ -247,9 +273,10 @@ static bool rehearse(struct ump_sim_world *w, const struct ump_sim_arrival *caus
   if (!r->on || calls == r->calls) return true;
   note_cause(r, cause);
   struct ump_rng_seeded engine = w->seeded_engine, vm = w->seeded_vm;
+  size_t drawn = w->drawn;
   struct ump_report report = {0};
   bool ok = ump_rules_rehearse(w->rules, w->now, &report);
-  w->seeded_engine = engine, w->seeded_vm = vm;
+  w->seeded_engine = engine, w->seeded_vm = vm, w->drawn = drawn;
   r->calls = calls_of(w->engine);
   r->n++, r->at = w->now;
   if (!ok) free(r->refusal), r->refusal = report.text, report.text = NULL;

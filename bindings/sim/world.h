@@ -39,6 +39,9 @@ struct ump_sim_world {
   struct ump_mem mem; /* counts, so that a closed world can prove that it is empty */
   struct ump_rng_seeded seeded_engine, seeded_vm;
   struct ump_rng rng_engine, rng_vm;
+  struct ump_rng chance_engine, chance_vm; /* what engine and VMs draw from: first what was given, then the above */
+  uint8_t *chance;                         /* given by ump_sim_world_chance; owned */
+  size_t n_chance, drawn;
   struct ump_log log;
   struct ump_sim_line *lines; /* not in mem: they are the observer's, not the world's */
   size_t n_lines, cap_lines, dropped_lines;
@@ -62,6 +65,8 @@ struct ump_sim_option {
 int ump_sim_world_init(struct ump_sim_world *w, uint64_t seed);
 /* Bytes that were still allocated after everything was let go: 0, or something leaks. Safe to call twice. */
 size_t ump_sim_world_deinit(struct ump_sim_world *w);
+/* What the engine and the rulebook draw next, in place of what is left of this: a recording's chance. 0, UMP_ENOMEM */
+int ump_sim_world_chance(struct ump_sim_world *w, struct ump_bytes bytes);
 
 /* Loads the rulebook. False: the report says why. */
 bool ump_sim_world_open(struct ump_sim_world *w, const struct ump_rules_cfg *cfg, struct ump_report *report);

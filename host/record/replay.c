@@ -388,6 +388,7 @@ static int open_rules(struct ump_replay *r, struct beginning *b, const struct um
                                    .data = data};
   memcpy(start.random, ready->number + 1, sizeof start.random);
   begin_group(r, r->out.v, r->out.n); /* chance that loading drew */
+  start.draws = ump_bytes(r->draws.v, r->draws.n);
   r->opened = true;
   bool ok = r->cfg->open(r->cfg->ctx, &start);
   ump_free(r->cfg->mem, data, (b->clients.n + 1) * sizeof *data);

@@ -69,6 +69,7 @@ struct ump_replay_start {
   uint64_t random[4];              /* math.random's state */
   size_t n_clients;
   const struct ump_bytes *data;    /* client.data of each, in the engine's order */
+  struct ump_bytes draws;          /* the chance that opening it drew */
 };
 
 struct ump_replay_cfg {

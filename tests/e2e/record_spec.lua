@@ -41,6 +41,22 @@ local function count(list, what)
   return n
 end
 
+-- A spec that passes, and that fails when another verdict is expected.
+local function becomes_a_spec(file)
+  local code, spec, err = replay(file, "--spec")
+  assert.equal(0, code, err)
+  local path = host.write(host.folder() .. "/play_spec.lua", spec)
+  local out
+  code, out, err = host.run { "test", path }
+  assert.equal(0, code, out .. err)
+  local other, n = spec:gsub('(event%(1, )"legal"', '%1"illegal"', 1)
+  assert.equal(1, n)
+  host.write(path, other)
+  code, out, err = host.run { "test", path }
+  assert.equal(1, code, out .. err)
+  assert.truthy((out .. err):find("was illegal, and is legal", 1, true), out .. err)
+end
+
 describe("umpire run --record and umpire replay", function()
   after_each(function()
     guests.leave()
@@ -66,6 +82,7 @@ describe("umpire run --record and umpire replay", function()
     assert.truthy(out:find("13 verdicts", 1, true), out)
     assert.truthy(out:find(", the same", 1, true), out)
     assert.equal(0, (replay(file))) -- the rulebook that was recorded
+    becomes_a_spec(file)
 
     local changed = host.write(host.folder() .. "/slower.lua", slower(ARENA))
     code, out = replay(file, changed, "--json", "--limit", "1000")
@@ -121,6 +138,7 @@ describe("umpire run --record and umpire replay", function()
     local code, out, err = replay(file, "rules/tavern.lua")
     assert.equal(0, code, out .. err)
     assert.truthy(out:find("\nno difference\n", 1, true), out)
+    becomes_a_spec(file)
     local text = host.read "rules/tavern.lua"
     local changed, n = text:gsub('"say something"', '"say something clever"')
     assert.equal(1, n)

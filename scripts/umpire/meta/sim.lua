@@ -34,6 +34,7 @@ Where an example below stands alone, `world` is a world and `ann` a player in it
 ---@field memory integer|nil bytes for the rulebook's VM
 ---@field instructions integer|nil VM instructions of one call
 ---@field load_budget number|nil seconds for loading
+---@field chance string|nil what is drawn while the rulebook is loaded, see world:chance
 ---@field reload "every"|false|nil "every": beside the world runs a twin in which the rulebook is loaded again after every event,
 ---log-in, arrival and departure. What arrives at clients, `save()`, `client.data` and `host.state` must be the same in both: the first
 ---difference fails the test, with the client, the event, the time, and what was lost. Timers and micro-threads end with a reload, so what
@@ -247,6 +248,17 @@ function world:network(weather) end
 ---@return string report
 ---@return number? seconds that the engine stood still
 function world:reload(path) end
+
+---What the server and the rulebook draw from chance next (client ids, host.random, host.uuid), as hexadecimal digits; what is drawn
+---beyond that is made from the seed again. So a recording's dice fall as they fell: `umpire replay FILE --spec` writes such specs, in
+---the words of `umpire.sim.recorded`.
+---
+---    world:chance "8f3c21d00a5be7714fd2b1a09be4c57d"
+---    world:connect "neteria"
+---    assert.truthy(world:clients()[2].id:find "^8f3c21d0%-0a5b")
+---@param hex string
+---@return umpire.sim.World world
+function world:chance(hex) end
 
 ---What SIGTERM does: disconnect is called for each client, and everybody's session ends.
 ---

@@ -38,12 +38,12 @@ local function library()
   return (path:gsub("/?umpire/sim/world%.lua$", ""):gsub("^$", "."))
 end
 
-local known = { seed = true, listen = true, memory = true, instructions = true, load_budget = true, reload = true }
+local known = { chance = true, seed = true, listen = true, memory = true, instructions = true, load_budget = true, reload = true }
 
 local function check_options(options)
   for name in pairs(options) do
     if not known[name] then
-      error(("sim.run: unknown option '%s'; known: instructions, listen, load_budget, memory, reload, seed"):format(
+      error(("sim.run: unknown option '%s'; known: chance, instructions, listen, load_budget, memory, reload, seed"):format(
         tostring(name)), 3)
     end
   end

@@ -79,6 +79,7 @@ function World.new(core_module, seed, path, library, options, reloads, is_text)
   }, World)
   if reloads then introduce(self, core) end
   local ok, err = pcall(function()
+    if options.chance then self:chance(options.chance) end
     local good, report = core:open(path, library, {
       memory = options.memory, instructions = options.instructions,
       load_budget = options.load_budget and ns(options.load_budget),
@@ -383,6 +384,13 @@ function methods:rewrite(text)
   local file = assert(io.open(self.text_path, "w"))
   file:write(text)
   file:close()
+  return self
+end
+
+--- What the server and the rulebook draw next from chance (client ids, host.random, host.uuid), as hexadecimal digits; after
+-- that it is made from the seed again. For recorded play, see umpire.sim.recorded.
+function methods:chance(hex)
+  self.core:chance((hex:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)))
   return self
 end
 
