@@ -228,6 +228,7 @@ static void evaluate_all(struct ump_engine *e) {
 
 void ump__feed_new_rules(struct ump_engine *e) {
   bool views = has_views(e);
+  if (!e->rb) return; /* who saw a part does not see the whole because nobody decides any more */
   for (struct ump_client *c = NULL; (c = ump_engine_next_client(e, c));) {
     c->seen = views ? 0 : 1; /* nothing more goes out before the new rulebook has said what may */
     if (!views)
@@ -235,7 +236,7 @@ void ump__feed_new_rules(struct ump_engine *e) {
     else if (takes_state(e, c))
       ump__feed_wake(e);
   }
-  if (e->rb && e->feed.n_subscribers) ump__feed_wake(e);
+  if (e->feed.n_subscribers) ump__feed_wake(e);
 }
 
 void ump__feed_welcome(struct ump_engine *e, struct ump_client *c) {
