@@ -40,7 +40,7 @@ static void tell_closed(struct ump_sim_world *w, uint32_t listener, uint32_t con
 static bool write_out(struct ump_sim_world *w, uint32_t listener, uint32_t conn) {
   uint32_t peer = w->conns[conn] - 1;
   for (;;) {
-    struct ump_slice_out s[SLICES];
+    struct ump_bytes s[SLICES];
     size_t n = ump_engine_output(w->engine, listener, conn, s, SLICES), taken = 0, total = 0;
     for (size_t i = 0; i < n; i++) total += s[i].n;
     if (total == 0) return true;

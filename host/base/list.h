@@ -20,6 +20,12 @@ static inline void ump_list_remove(struct ump_list *n) { /* a node in no list is
   if (!n->next) return;
   n->prev->next = n->next, n->next->prev = n->prev, n->prev = n->next = NULL;
 }
+static inline struct ump_list *ump_list_take(struct ump_list *head) { /* the first, which is in no list then; NULL: none */
+  struct ump_list *n = head->next;
+  if (n == head) return NULL;
+  ump_list_remove(n);
+  return n;
+}
 
 #define UMP_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -243,7 +243,7 @@ int ump_engine_touched(struct ump_engine *e, uint32_t listener, uint32_t *conn) 
   return l->ops->touched(l->self, conn);
 }
 
-size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_slice_out *slices,
+size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices,
                          size_t max) {
   struct ump__listener *l = &e->listeners[listener];
   return l->ops->output(l->self, conn, slices, max);

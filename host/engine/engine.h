@@ -66,7 +66,7 @@ void ump_engine_input(struct ump_engine *e, uint32_t listener, uint32_t conn, st
 void ump_engine_eof(struct ump_engine *e, uint32_t listener, uint32_t conn, ump_time now);
 void ump_engine_closed(struct ump_engine *e, uint32_t listener, uint32_t conn, ump_time now);
 int ump_engine_touched(struct ump_engine *e, uint32_t listener, uint32_t *conn); /* 1: one */
-size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_slice_out *slices,
+size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices,
                          size_t max);
 void ump_engine_sent(struct ump_engine *e, uint32_t listener, uint32_t conn, size_t n, ump_time now);
 unsigned ump_engine_wants(struct ump_engine *e, uint32_t listener, uint32_t conn);

@@ -201,7 +201,7 @@ static void on_rest_written(uv_write_t *req, int status) {
 }
 
 /* Copies what comes after the first `skip` bytes of the slices, and lets libuv write it when the kernel is ready. */
-static bool write_rest(struct conn *c, const struct ump_slice_out *s, size_t n, size_t skip, size_t left) {
+static bool write_rest(struct conn *c, const struct ump_bytes *s, size_t n, size_t skip, size_t left) {
   struct ump_tcp *t = c->tcp;
   size_t take = left < REST ? left : REST, size = sizeof(struct rest) + take;
   struct rest *r = ump_alloc(mem_of(t), size);
@@ -231,7 +231,7 @@ static bool write_out(struct conn *c) {
   struct ump_tcp *t = c->tcp;
   struct ump_engine *e = ump_loop_engine(t->loop);
   while (!c->blocked) {
-    struct ump_slice_out s[SLICES];
+    struct ump_bytes s[SLICES];
     uv_buf_t bufs[SLICES];
     size_t total = 0, n = ump_engine_output(e, t->listener, c->number, s, SLICES);
     for (size_t i = 0; i < n; i++) {

@@ -178,11 +178,6 @@ struct ump_coming {
   struct ump_bytes id;       /* of the event; borrowed from the datagram */
 };
 
-struct ump_slice_out { /* one piece of pending stream output */
-  const uint8_t *p;
-  size_t n;
-};
-
 enum ump_stream_wants {
   UMP_WANTS_INPUT = 1, /* unset: stop reading from it (back-pressure) */
   UMP_WANTS_CLOSE = 2, /* close once the pending output is written */
@@ -250,7 +245,7 @@ struct ump_proto_ops {
   int (*flush)(void *self, struct ump_addr *to, struct ump_writer *out, ump_time now);
   /* bytes out: streams. touched gives connections whose output or wants changed, each once, until 0 */
   int (*touched)(void *self, uint32_t *conn);
-  size_t (*output)(void *self, uint32_t conn, struct ump_slice_out *slices, size_t max); /* borrowed until the next call */
+  size_t (*output)(void *self, uint32_t conn, struct ump_bytes *pieces, size_t max); /* what waits to be sent; borrowed until the next call */
   void (*sent)(void *self, uint32_t conn, size_t n, ump_time now);                       /* so many bytes of it were taken */
   unsigned (*wants)(void *self, uint32_t conn);                                          /* enum ump_stream_wants */
 

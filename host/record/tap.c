@@ -336,7 +336,7 @@ static int tap_flush(void *self, struct ump_addr *to, struct ump_writer *out, um
 static int tap_touched(void *self, uint32_t *conn) {
   return at(self)->inner->touched(at(self)->self, conn);
 }
-static size_t tap_output(void *self, uint32_t conn, struct ump_slice_out *slices, size_t max) {
+static size_t tap_output(void *self, uint32_t conn, struct ump_bytes *slices, size_t max) {
   return at(self)->inner->output(at(self)->self, conn, slices, max);
 }
 static void tap_sent(void *self, uint32_t conn, size_t n, ump_time now) {

@@ -278,7 +278,7 @@ static size_t understand(struct side *s, const uint8_t *p, size_t n) {
 
 static void take(struct world *w, uint32_t i) {
   struct side *s = &w->sides[i];
-  struct ump_slice_out out[4];
+  struct ump_bytes out[4];
   size_t at = 0, step;
   for (size_t n; (n = ump_engine_output(w->engine, 0, i, out, 4)) > 0;) {
     size_t total = 0;
@@ -306,7 +306,7 @@ static void closed(struct world *w, uint32_t i) {
 
 static void pump(struct world *w) {
   uint32_t i;
-  struct ump_slice_out out[1];
+  struct ump_bytes out[1];
   while (ump_engine_touched(w->engine, 0, &i)) {
     if (!w->sides[i].open) continue;
     unsigned wants = ump_engine_wants(w->engine, 0, i);

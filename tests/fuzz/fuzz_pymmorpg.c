@@ -242,7 +242,7 @@ static void look_at_output(struct conn *c) {
 static bool write_out(struct world *w, uint32_t number) {
   struct conn *c = &w->conns[number];
   for (;;) {
-    struct ump_slice_out s[3];
+    struct ump_bytes s[3];
     size_t n = ump_engine_output(w->engine, 0, number, s, 3), total = 0;
     for (size_t i = 0; i < n && c->room; i++) {
       size_t part = s[i].n < c->room ? s[i].n : c->room;

@@ -184,7 +184,7 @@ static void keep(struct jt_conn *c, const uint8_t *p, size_t n) {
 
 static void take(struct jt *w, uint32_t i, size_t most) {
   struct jt_conn *c = &w->conns[i];
-  struct ump_slice_out s[8];
+  struct ump_bytes s[8];
   for (size_t n; most > 0 && (n = ump_engine_output(w->engine, w->listener, i, s, 8)) > 0;) {
     size_t taken = 0;
     for (size_t k = 0; k < n && taken < most; k++) {
@@ -199,7 +199,7 @@ static void take(struct jt *w, uint32_t i, size_t most) {
 
 static void serve(struct jt *w, uint32_t i) {
   struct jt_conn *c = &w->conns[i];
-  struct ump_slice_out s[1];
+  struct ump_bytes s[1];
   if (!c->open) return;
   unsigned wants = ump_engine_wants(w->engine, w->listener, i);
   if (!(wants & UMP_WANTS_ABORT) && !c->stuck) take(w, i, SIZE_MAX);

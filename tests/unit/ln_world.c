@@ -157,7 +157,7 @@ static void put(struct ln_conn *c, const void *p, size_t n) {
 static bool write_out(struct ln_world *w, uint32_t conn) {
   struct ln_conn *c = &w->conns[conn];
   for (;;) {
-    struct ump_slice_out s[5];
+    struct ump_bytes s[5];
     size_t total = 0, n = ump_engine_output(w->engine, w->listener, conn, s, 5);
     for (size_t i = 0; i < n && c->room > 0; i++) {
       size_t part = s[i].n < c->room ? s[i].n : c->room;

@@ -185,7 +185,7 @@ static void let_go(struct pm_world *w, uint32_t conn) {
 
 static void take_output(struct pm_world *w, uint32_t id) {
   struct pm_conn *c = &w->conn[id];
-  struct ump_slice_out s[4];
+  struct ump_bytes s[4];
   size_t n;
   while (!c->deaf && (n = ump_engine_output(w->engine, 0, id, s, 4)) > 0) {
     size_t total = 0;

@@ -539,7 +539,7 @@ static void test_pymmorpg_who_reads_nothing_is_not_read_and_then_closed(void **s
   pm_advance(&w, 29 * UMP_S);
   w.conn[2].deaf = false; /* ann reads again, and is served on */
   w.conn[2].n_out = 0;
-  struct ump_slice_out s[4];
+  struct ump_bytes s[4];
   while (ump_engine_output(w.engine, 0, 2, s, 4)) ump_engine_sent(w.engine, 0, 2, s[0].n, w.now);
   assert_int_equal(ump_engine_wants(w.engine, 0, 2), UMP_WANTS_INPUT);
   pm_advance(&w, 2 * UMP_S);

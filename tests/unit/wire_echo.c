@@ -142,13 +142,13 @@ static int touched(void *self, uint32_t *conn) {
   return 0;
 }
 
-static size_t output(void *self, uint32_t conn, struct ump_slice_out *slices,
+static size_t output(void *self, uint32_t conn, struct ump_bytes *slices,
                      size_t max) { /* in pieces, to test writev */
   struct stream *s = &((struct echo *)self)->streams[conn];
   size_t at = s->at, i = 0;
   for (; i < max && at < s->n; i++) {
     size_t n = s->n - at < 1000 ? s->n - at : 1000;
-    slices[i] = (struct ump_slice_out){s->out + at, n};
+    slices[i] = (struct ump_bytes){s->out + at, n};
     at += n;
   }
   return i;

@@ -274,19 +274,14 @@ static void joint_kick(void *self, uint32_t session, struct ump_bytes reason, um
 
 static int joint_touched(void *self, uint32_t *id) {
   struct joint_proto *l = self;
-  if (ump_list_empty(&l->touched)) return 0;
-  struct conn *c = UMP_CONTAINER(l->touched.next, struct conn, touched);
-  ump_list_remove(&c->touched);
-  *id = c->id;
-  return 1;
+  struct ump_list *at = ump_list_take(&l->touched);
+  if (at) *id = UMP_CONTAINER(at, struct conn, touched)->id;
+  return at != NULL;
 }
 
-static size_t joint_output(void *self, uint32_t id, struct ump_slice_out *slices, size_t max) {
+static size_t joint_output(void *self, uint32_t id, struct ump_bytes *pieces, size_t max) {
   struct conn *c = ump__joint_conn(self, id);
-  struct ump_bytes pieces[64];
-  size_t n = c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max < 64 ? max : 64) : 0;
-  for (size_t i = 0; i < n; i++) slices[i] = (struct ump_slice_out){pieces[i].p, pieces[i].n};
-  return n;
+  return c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max) : 0;
 }
 
 static void joint_sent(void *self, uint32_t id, size_t n, ump_time now) {

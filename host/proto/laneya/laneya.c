@@ -154,9 +154,8 @@ static int news(struct laneya *l, struct conn *c, struct ump_event *ev, ump_time
 static int laneya_next(void *self, struct ump_event *ev, ump_time now) {
   struct laneya *l = self;
   l->now = now;
-  while (!ump_list_empty(&l->ready)) {
-    struct conn *c = UMP_CONTAINER(l->ready.next, struct conn, ready);
-    ump_list_remove(&c->ready);
+  for (struct ump_list *at; (at = ump_list_take(&l->ready));) {
+    struct conn *c = UMP_CONTAINER(at, struct conn, ready);
     int got = news(l, c, ev, now);
     if (c->transport_gone && !c->client)
       ump__laneya_free(l, c);
@@ -236,19 +235,14 @@ static void laneya_kick(void *self, uint32_t id, struct ump_bytes reason, ump_ti
 
 static int laneya_touched(void *self, uint32_t *id) {
   struct laneya *l = self;
-  if (ump_list_empty(&l->touched)) return 0;
-  struct conn *c = UMP_CONTAINER(l->touched.next, struct conn, touched);
-  ump_list_remove(&c->touched);
-  *id = c->id;
-  return 1;
+  struct ump_list *at = ump_list_take(&l->touched);
+  if (at) *id = UMP_CONTAINER(at, struct conn, touched)->id;
+  return at != NULL;
 }
 
-static size_t laneya_output(void *self, uint32_t id, struct ump_slice_out *slices, size_t max) {
+static size_t laneya_output(void *self, uint32_t id, struct ump_bytes *pieces, size_t max) {
   struct conn *c = ump__laneya_conn(self, id);
-  struct ump_bytes pieces[16];
-  size_t n = c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max < 16 ? max : 16) : 0;
-  for (size_t i = 0; i < n; i++) slices[i] = (struct ump_slice_out){pieces[i].p, pieces[i].n};
-  return n;
+  return c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max) : 0;
 }
 
 static void laneya_sent(void *self, uint32_t id, size_t n, ump_time now) {

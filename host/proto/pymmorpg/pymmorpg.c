@@ -113,9 +113,8 @@ static int news(struct pymmorpg *p, struct conn *c, struct ump_event *ev, ump_ti
 
 static int pm_next(void *self, struct ump_event *ev, ump_time now) {
   struct pymmorpg *p = self;
-  while (!ump_list_empty(&p->ready)) {
-    struct conn *c = UMP_CONTAINER(p->ready.next, struct conn, ready);
-    ump_list_remove(&c->ready);
+  for (struct ump_list *at; (at = ump_list_take(&p->ready));) {
+    struct conn *c = UMP_CONTAINER(at, struct conn, ready);
     int got = news(p, c, ev, now);
     if (c->transport_gone && !c->client)
       ump__pm_conn_free(p, c);
@@ -187,19 +186,14 @@ static void pm_kick(void *self, uint32_t id, struct ump_bytes reason, ump_time n
 
 static int pm_touched(void *self, uint32_t *id) {
   struct pymmorpg *p = self;
-  if (ump_list_empty(&p->touched)) return 0;
-  struct conn *c = UMP_CONTAINER(p->touched.next, struct conn, touched);
-  ump_list_remove(&c->touched);
-  *id = c->id;
-  return 1;
+  struct ump_list *at = ump_list_take(&p->touched);
+  if (at) *id = UMP_CONTAINER(at, struct conn, touched)->id;
+  return at != NULL;
 }
 
-static size_t pm_output(void *self, uint32_t id, struct ump_slice_out *slices, size_t max) {
+static size_t pm_output(void *self, uint32_t id, struct ump_bytes *pieces, size_t max) {
   struct conn *c = ump__pm_conn(self, id);
-  struct ump_bytes pieces[16];
-  size_t n = c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max < 16 ? max : 16) : 0;
-  for (size_t i = 0; i < n; i++) slices[i] = (struct ump_slice_out){pieces[i].p, pieces[i].n};
-  return n;
+  return c && !c->aborted ? ump_outqueue_peek(&c->out, pieces, max) : 0;
 }
 
 static void pm_sent(void *self, uint32_t id, size_t n, ump_time now) {
