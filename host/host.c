@@ -355,7 +355,8 @@ int ump_host_init(struct host *h, const struct run_options *o, const char *path)
   if (code == EXIT_OK) code = ump_host_web_open(h);
   if (code == EXIT_OK) code = start_listeners(h);
   if (code == EXIT_OK && ump_host_gate_open(h) != 0) code = fail(h, EXIT_RULEBOOK, "gate", "out of memory");
-  if (code == EXIT_OK) ump_host_web_say(h), ump_host_record_start(h);
+  if (code == EXIT_OK) code = ump_host_record_start(h);
+  if (code == EXIT_OK) ump_host_web_say(h);
   return code;
 }
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 #include "host.h"
+#include "net/background.h"
 #include "play.h"
 #include "record_file.h"
 
@@ -14,7 +14,6 @@ enum { TOLD = 5, WORDS = 8192 };
 
 struct host_gate {
   struct host *host;
-  uv_work_t work;
   bool running, again; /* again: somebody asked meanwhile */
   atomic_bool cancelled;
   char why[64];
@@ -67,8 +66,8 @@ static bool load_file(struct host_gate *g) {
   return true;
 }
 
-static void work(uv_work_t *req) {
-  struct host_gate *g = req->data;
+static void work(void *ctx) {
+  struct host_gate *g = ctx;
   const struct run_options *o = g->host->options;
   struct ump_play_cfg cfg = {.rulebook = g->host->path,
                              .library = g->host->places.library,
@@ -120,11 +119,10 @@ static void tell_result(struct host_gate *g) {
                    (unsigned long long)(ump_play_unexpected(r) + r->expected));
 }
 
-static void done(uv_work_t *req, int status) {
-  struct host_gate *g = req->data;
+static void done(void *ctx) {
+  struct host_gate *g = ctx;
   struct host *h = g->host;
   g->running = false;
-  (void)status;
   free(g->entries);
   g->entries = NULL;
   if (h->stopping) {
@@ -155,8 +153,8 @@ static void start(struct host_gate *g) {
     answer(g, false, "out of memory");
     return;
   }
-  g->work.data = g;
-  g->running = uv_queue_work(ump_loop_uv(h->loop), &g->work, work, done) == 0;
+  g->running = ump_work_start(h->loop, work, done, g) == 0;
+  if (!g->running) answer(g, false, "out of memory");
 }
 
 bool ump_host_gate(struct host *h, const char *why, uint64_t ticket) {

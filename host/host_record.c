@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uv.h>
 
 #include "host.h"
+#include "net/background.h"
 #include "record_file.h"
 
 /* What is written down reaches the disk this much later at most, and so does what a look at the disk's state. */
-enum { BEAT_MS = 100 };
+#define BEAT (100 * UMP_MS)
 /* A disk that failed is tried again after so long; losing what could not be written ends as soon. */
 #define AGAIN (30 * UMP_S)
 /* Snapshots cost what a reload's save() and client.data cost, so a window does not begin anew more often than this. */
@@ -35,8 +35,7 @@ struct host_record {
   struct ump_tap *tap;
   struct ump_record_file *file;
   struct ump_rng rng;
-  uv_timer_t beat;
-  bool beating;
+  struct ump_beat *beat;
   uint64_t run, part; /* run: tells recordings apart */
   uint64_t window;    /* events that are kept in memory; 0: none */
   struct half before, now;
@@ -200,8 +199,8 @@ static void begin_anew_if_due(struct host_record *r, ump_time now) {
   }
 }
 
-static void on_beat(uv_timer_t *t) {
-  struct host_record *r = t->data;
+static void on_beat(void *ctx) {
+  struct host_record *r = ctx;
   ump_time now = ump_monotonic();
   if (r->host->stopping) return;
   look_at_disk(r, now);
@@ -298,13 +297,10 @@ int ump_host_record_listen(struct host *h, const struct ump_proto_ops **ops, str
   return h->record ? ump_tap_listen(h->record->tap, ops, cfg) : 0;
 }
 
-void ump_host_record_start(struct host *h) {
-  struct host_record *r = h->record;
-  if (!r) return;
-  uv_timer_init(ump_loop_uv(h->loop), &r->beat);
-  r->beat.data = r;
-  r->beating = true;
-  uv_timer_start(&r->beat, on_beat, BEAT_MS, BEAT_MS);
+int ump_host_record_start(struct host *h) {
+  if (!h->record) return EXIT_OK;
+  h->record->beat = ump_beat_new(h->loop, BEAT, on_beat, h->record);
+  return h->record->beat ? EXIT_OK : out_of_memory(h);
 }
 
 void ump_host_record_reload(struct host *h, ump_time now) {
@@ -327,7 +323,9 @@ void ump_host_record_stop(struct host *h, ump_time now) {
 }
 
 void ump_host_record_end(struct host *h) {
-  if (h->record && h->record->beating) uv_close((uv_handle_t *)&h->record->beat, NULL);
+  if (!h->record) return;
+  ump_beat_free(h->record->beat);
+  h->record->beat = NULL;
 }
 
 void ump_host_record_close(struct host *h) {

@@ -23,7 +23,7 @@ void ump_host_record_begin(struct host *h, struct ump_bytes saved, int64_t versi
 void ump_host_record_ready(struct host *h);
 /* For ump_engine_listen. 0 or UMP_ENOMEM. */
 int ump_host_record_listen(struct host *h, const struct ump_proto_ops **ops, struct ump_proto_cfg *cfg);
-void ump_host_record_start(struct host *h); /* once the loop is there */
+int ump_host_record_start(struct host *h); /* once the loop is there; an exit code */
 void ump_host_record_reload(struct host *h, ump_time now);
 void ump_host_record_reloaded(struct host *h, bool ok);
 /* Whoever writes in the console changes what no recording holds: a new beginning. */
