@@ -15,7 +15,8 @@ the Haxe library would fall over it drops its connection and keeps the reason.
 `umpire.client.pymmorpg` pairs each reply with its request; `umpire.client.pickle` writes and reads pickles of plain data.
 
 `umpire.client.pygase` does on the wire what the class pygase.Client does, faults included, and keeps the copy of the state; strict,
-it raises where that dies. `umpire.client.msgpack` is its MessagePack.
+it raises where that dies. `umpire.client.msgpack` is its MessagePack. `umpire.client.state` keeps the copy of a client of another
+protocol, from the notifies named `state` that it gets when a rulebook has subscribed it.
 
 `umpire.sim.stream` says what a client of a further protocol has to offer to be played in the simulator.
 
