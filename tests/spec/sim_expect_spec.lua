@@ -4,7 +4,7 @@ local match = require "umpire.sim.match"
 
 local BOOK = [[
 local host = require "umpire"
-local book = { api = 1, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4" },
+local book = { api = 1, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4", "pygase://x:5" },
   channels = { lobby = { mode = "chunk" } } }
 function book.legal(_, event)
   if event.name == "broken" then error "oops" end
@@ -136,7 +136,7 @@ describe("a player", function()
     end)
   end)
 
-  it("of a stream expects the same", function()
+  it("of another protocol expects the same", function()
     local eve = world:connect("laneya", { name = "eve" })
     eve:expects_legal("now", { n = 4 })
     eve:expects("came", { n = 4 })
@@ -149,6 +149,10 @@ describe("a player", function()
     cat:send "hello"
     cat:expects("chunk", "back hello")
     assert.error_matches(function() cat:expects_legal "x" end, "has no verdicts")
+    local dan = world:connect("pygase", { name = "dan" })
+    dan:event("now", { 1, x = 2 })
+    dan:expects("came", { [1] = 1, x = 2 })
+    dan:expects_nothing "came"
     eve:vanish()
     assert.matches("its connection is over: vanished", failure(eve.expects, eve, "came"))
   end)

@@ -3,7 +3,8 @@ local sim = require "umpire.sim"
 
 local BOOK = [[
 local host = require "umpire"
-local book = { api = 1, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4" },
+local book = { api = 1, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4",
+  "pygase://x:5" },
   channels = { lobby = { mode = "chunk" } } }
 function book.connect(client) client.data.since = host.now() end
 function book.execute(client, event)
@@ -64,6 +65,29 @@ describe("a link", function()
     assert.equal(0, world:counters()["engine.events"])
   end)
 
+  it("that was cut when something was sent has lost it, even if it is healed meanwhile", function()
+    world:network { lag = 0.2 }
+    local ann = world:connect("neteria", { attempts = 1 })
+    world:cut(ann)
+    ann:send("hello", 1)
+    world:heal(ann)
+    world:advance(1)
+    assert.equal(0, world:counters()["engine.events"])
+  end)
+
+  it("of a stream holds what was under way when it was cut", function()
+    world:network { lag = 0.2 }
+    local eve = world:connect("laneya", { timeout = 60 })
+    eve:send("say", { a = 1 })
+    world:advance(0.1)
+    world:cut(eve)
+    world:advance(5)
+    assert.equal(0, world:counters()["engine.events"])
+    world:heal(eve)
+    world:settle()
+    assert.equal(1, world:counters()["engine.events"])
+  end)
+
   it("of a stream keeps what it carries until it is healed, one way or both", function()
     local eve = world:connect("laneya", { timeout = 60 })
     local function ask(way)
@@ -90,6 +114,13 @@ describe("a link", function()
   it("that is cut before a stream is dialled carries nothing either", function()
     local eve = world:connect("laneya", { wait = false })
     world:cut(eve)
+    world:advance(10)
+    assert.is_false(eve.open)
+    world:heal(eve)
+    world:settle()
+    assert.is_true(eve.open)
+    world:cut(eve)
+    eve:reconnect { wait = false }
     world:advance(10)
     assert.is_false(eve.open)
     world:heal(eve)
@@ -171,6 +202,24 @@ describe("a player", function()
     assert.equal(id, world:clients()[1].id) -- the server knows it by its cuuid
     ann:expects_legal("say", 2)
     ann:expects("told", 2)
+  end)
+
+  it("of PyGaSe is cut off, comes back, and is somebody else for the server", function()
+    local dan = world:connect("pygase", { name = "dan" })
+    dan:event("say", { 1 })
+    dan:expects "told"
+    world:cut(dan)
+    dan:expects_nothing("told", nil, { within = 2 })
+    world:heal(dan)
+    dan:vanish()
+    dan:reconnect()
+    dan:event("say", { 2 })
+    dan:expects("told", { 2 })
+    world:settle()
+    world:network { lag = 0.05 }
+    assert.is_true(world:settle()) -- however many keep-alives fly
+    local many = world:connect_many("pygase", 10)
+    assert.is_true(many[10]:ready())
   end)
 
   it("comes back without having gone", function()

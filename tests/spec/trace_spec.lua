@@ -4,7 +4,8 @@ local sim = require "umpire.sim"
 -- Data with many keys, of every protocol: their order must not depend on the process.
 local BOOK = [[
 local host = require "umpire"
-local book = { api = 1, tick_rate = 5, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4" },
+local book = { api = 1, tick_rate = 5, listen = { "neteria://x:1", "laneya://x:2", "pymmorpg://x:3", "joint://x:4",
+  "pygase://x:5" },
   channels = {
     lobby = { mode = "chunk" },
     arena = { mode = "rpc", remotes = { [0] = { { "put", "Map<String, Int32>" } } },
@@ -22,6 +23,10 @@ function book.execute(client, event)
   elseif client.protocol == "neteria" or client.protocol == "laneya" then
     host.notify(client, "things", { all = things, list = list, n = 1, roll = host.random(1000), m = math.random(1000) })
   end
+  if client.protocol == "pygase" then
+    host.notify(client, "all", { 1, 2, eins = 1, zwei = 2, drei = { vier = 4, fuenf = 5, sechs = 6 } })
+    host.update { things = things, of = { [client.id] = { n = host.random(9), one = 1, two = 2, three = 3 } } }
+  end
   return client.protocol == "pymmorpg" and { alpha = 1, beta = { gamma = 2, delta = 3 }, epsilon = 4 } or things
 end
 function book.save() return things end
@@ -38,6 +43,7 @@ local function run(options)
   world:network { loss = 0.2, duplicate = 0.1, reorder = 0.1, lag = 0.05, jitter = 0.03, split = "random" }
   local ann, bob = world:connect "neteria", world:connect("neteria", { attempts = 40 })
   local eve, ada = world:connect "laneya", world:connect("pymmorpg", { user = "ada" })
+  local fay = world:connect("pygase", { strict = false })
   local rpc = { mode = "rpc", remotes = { [0] = { { "put", "Map<String, Int32>" } } },
     client_remotes = { [1] = { { "all", "Map<String, Int32>" } } } }
   local cat = world:connect("joint", { channel = "arena", declared = rpc, web = true })
@@ -48,6 +54,7 @@ local function run(options)
     if ann.registered then first:send("put", DATA) end
     if ann.registered then second:send("put", DATA) end
     eve:send("put", DATA)
+    fay:send("put", DATA)
     ada:send("set", "ada", "things", DATA)
     cat:call("put", { { eins = 1, zwei = 2, drei = 3, vier = 4 } })
     dot:send(options.say or "hello")
