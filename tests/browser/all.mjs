@@ -3,4 +3,5 @@ import { finish } from "./harness.mjs";
 
 await import("./joint.mjs");
 await import("./tavern.mjs");
+await import("./tag.mjs");
 await finish();

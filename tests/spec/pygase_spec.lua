@@ -36,6 +36,12 @@ end
 function book.disconnect(client, reason) host.log.info("left", client.id, reason) end
 function book.legal(_, event) return say[event.name] ~= nil, "no such word" end
 function book.execute(client, event) say[event.name](client, event.data or {}) end
+function book.view(client, state)
+  if client.protocol ~= "pygase" or not state.secrets then return true end
+  local parts = { secrets = { [client.address] = true } }
+  for key in pairs(state) do if key ~= "secrets" then parts[key] = true end end
+  return parts
+end
 return book
 ]==]
 
@@ -189,6 +195,30 @@ describe("a PyGaSe player", function()
     world:advance(2)
     assert.is_nil(ann.state.big)
     assert.is_nil(bob.state.big)
+  end)
+
+  it("sees what the rulebook's view shows it, and nothing else crosses the wire", function()
+    run()
+    local ann, bob = world:connect "pygase", world:connect "pygase"
+    local seen = { [ann] = {}, [bob] = {} }
+    for player, list in pairs(seen) do
+      local receive = player.wire.receive
+      function player.wire.receive(wire, bytes, now)
+        list[#list + 1] = bytes
+        return receive(wire, bytes, now)
+      end
+    end
+    local secrets = {}
+    for _, client in ipairs(world:clients()) do secrets[client.address] = "of " .. client.address end
+    world:connect("neteria"):event("set", { "secrets", secrets })
+    world:advance(1)
+    local addresses = {}
+    for address in pairs(secrets) do addresses[#addresses + 1] = address end
+    table.sort(addresses)
+    for i, player in ipairs { ann, bob } do
+      assert.same({ [addresses[i]] = secrets[addresses[i]] }, player.state.secrets)
+      assert.is_nil(table.concat(seen[player]):find(secrets[addresses[3 - i]], 1, true))
+    end
   end)
 
   it("hears nothing when it is refused", function()
