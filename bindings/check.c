@@ -1,5 +1,5 @@
-/* `umpire check`: a rulebook loaded as the host would, without an engine, looked at (check_text.c), described, and played with
- * (check_legal.c). What stops it from loading is told alone; the rest would only repeat it. */
+/* `umpire check`: a rulebook loaded as the host would, without an engine, looked at (check_text.c), described, and
+ * played with (check_legal.c). What stops it from loading is told alone; the rest would only repeat it. */
 #include <lauxlib.h>
 #include <stdio.h>
 
@@ -67,7 +67,9 @@ static void note_files(const struct ump_book *b, struct ump_buf *out) {
   }
 }
 
-static int text_body(lua_State *L) { return ump__check_text(L, lua_touserdata(L, 1)); }
+static int text_body(lua_State *L) {
+  return ump__check_text(L, lua_touserdata(L, 1));
+}
 
 static void look_at(struct ump_checking *c) {
   if (ump_vm_call_for(c->book->vm, text_body, c, UMP_S) == 0) return;

@@ -4,9 +4,9 @@
  *
  * What takes long is what can be tried in many ways: two repetitions beside each other that take the same bytes
  * ("%s*%s*x",
- * "(.-),(.-),(.-)$") multiply their tries. One alone that may begin anywhere, or two of which the first is anchored, take some
- * n * n steps ("^%s*(.-)%s*$"): that is common, and fine for texts as short as events have, so only what runs out of steps
- * within a few hundred bytes is told. */
+ * "(.-),(.-),(.-)$") multiply their tries. One alone that may begin anywhere, or two of which the first is anchored,
+ * take some n * n steps ("^%s*(.-)%s*$"): that is common, and fine for texts as short as events have, so only what runs
+ * out of steps within a few hundred bytes is told. */
 #include "bindings/check_inside.h"
 #include "bindings/lua_pattern.h"
 

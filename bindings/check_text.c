@@ -90,7 +90,8 @@ void ump__check_strings(lua_State *L, struct ump_checking *c) {
 
 /* ---- listen URLs ---- */
 
-/* The first line of a file with the text in quotes; 0: none. The compiler's own lines are those of the token after it. */
+/* The first line of a file with the text in quotes; 0: none. The compiler's own lines are those of the token after it.
+ */
 static int line_of(const char *path, const char *text) {
   char line[4096];
   size_t n = strlen(text);
