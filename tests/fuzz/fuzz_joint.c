@@ -6,12 +6,9 @@
  * shortest form. At the end everything is given back.
  *
  * The first byte chooses the options; then each operation takes a byte and what it needs. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "stream_rig.h"
 
 #include "base/plain.h"
-#include "engine/engine.h"
 #include "proto/joint/joint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -38,33 +35,16 @@ struct side {
 };
 
 struct world {
-  const uint8_t *p, *end;
-  struct ump_mem mem;
-  size_t bytes;
-  struct ump_rng_seeded seeded;
-  struct ump_rng rng;
-  struct ump_engine *engine;
+  struct rig rig;
   void *proto;
   struct ump_rulebook rules;
-  ump_time now;
   uint8_t mood, piece;
   struct side sides[CONNS];
   uint8_t plain[1024];
 };
 
-static void must(bool so) {
-  if (!so) abort();
-}
 static uint8_t byte(struct world *w) {
-  return w->p < w->end ? *w->p++ : 0;
-}
-
-static void *resize(void *ctx, void *p, size_t old_n, size_t n) {
-  struct world *w = ctx;
-  w->bytes += n - old_n;
-  if (n) return realloc(p, n);
-  free(p);
-  return NULL;
+  return rig_byte(&w->rig);
 }
 
 /* ---- the rulebook ---- */
@@ -80,9 +60,9 @@ static void say(struct world *w, struct ump_client *c, bool all) {
   struct ump_notice n = {.has_name = call, .name = ump_text("moved"), .has_data = true, .data = ump_written(&p)};
   const struct ump_notice *by[3] = {[UMP_PLAIN] = &n};
   if (all)
-    ump_engine_broadcast(w->engine, by, NULL);
+    ump_engine_broadcast(w->rig.engine, by, NULL);
   else
-    ump_engine_notify(w->engine, c, &n);
+    ump_engine_notify(w->rig.engine, c, &n);
 }
 
 static int on_connect(void *self, struct ump_client *c, struct ump_bytes *reason) {
@@ -99,7 +79,7 @@ static int on_judge(void *self, struct ump_client *c, const struct ump_event *ev
   must(ump_plain_skip(&r) && ump_reader_left(&r) == 0);
   out->verdict = (enum ump_verdict)(w->mood % 3);
   if (w->mood & 4) say(w, c, w->mood & 8);
-  if (w->mood & 16) ump_engine_kick(w->engine, c, ump_text("out"));
+  if (w->mood & 16) ump_engine_kick(w->rig.engine, c, ump_text("out"));
   return 0;
 }
 static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reason) {
@@ -108,31 +88,14 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
   if (w->mood & 32) say(w, NULL, true);
   return 0;
 }
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
-                    struct ump_bytes *reason) {
-  return (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason, 0;
-}
-static int on_tick(void *self, ump_time dt) {
-  return (void)self, (void)dt, 0;
-}
-static int on_timer(void *self, uint64_t id) {
-  return (void)self, (void)id, 0;
-}
-static void on_timer_gone(void *self, uint64_t id) {
-  (void)self, (void)id;
-}
-static void on_forget(void *self, struct ump_client *c) {
-  (void)self, (void)c;
-}
-
 static const struct ump_rulebook_ops ops = {.connect = on_connect,
                                             .judge = on_judge,
                                             .disconnect = on_disconnect,
-                                            .login = on_login,
-                                            .tick = on_tick,
-                                            .timer = on_timer,
-                                            .timer_gone = on_timer_gone,
-                                            .forget = on_forget};
+                                            .login = rig_login,
+                                            .tick = rig_tick,
+                                            .timer = rig_timer,
+                                            .timer_gone = rig_timer_gone,
+                                            .forget = rig_forget};
 
 static const char *const ids[] = {"a", "b", "c", "chunk", "data", "rpc", "", "none"};
 
@@ -172,8 +135,8 @@ static void declare(struct world *w, unsigned kind) {
   for (unsigned i = 3; i < 6; i++)
     if (kind >> i & 1) put_channel(&p, ids[i], kind);
   w->rules.config = ump_written(&p);
-  ump_engine_set_rulebook(w->engine, &w->rules, w->now);
-  ump_engine_expire(w->engine, w->now);
+  ump_engine_set_rulebook(w->rig.engine, &w->rules, w->rig.now);
+  ump_engine_expire(w->rig.engine, w->rig.now);
 }
 
 /* ---- what comes back ---- */
@@ -280,13 +243,13 @@ static void take(struct world *w, uint32_t i) {
   struct side *s = &w->sides[i];
   struct ump_bytes out[4];
   size_t at = 0, step;
-  for (size_t n; (n = ump_engine_output(w->engine, 0, i, out, 4)) > 0;) {
+  for (size_t n; (n = ump_engine_output(w->rig.engine, 0, i, out, 4)) > 0;) {
     size_t total = 0;
     for (size_t k = 0; k < n; k++) {
       add(s->web ? &s->raw : &s->in, s->web ? &s->n_raw : &s->n_in, s->web ? &s->cap_raw : &s->cap, out[k].p, out[k].n);
       total += out[k].n;
     }
-    ump_engine_sent(w->engine, 0, i, total, w->now);
+    ump_engine_sent(w->rig.engine, 0, i, total, w->rig.now);
   }
   if (i >= TAME) s->n_raw = s->n_in = 0; /* who knows what it has asked for: it may even have begun with a G */
   if (s->web && i < TAME) unwrap(s);
@@ -301,18 +264,19 @@ static void closed(struct world *w, uint32_t i) {
   s->open = false;
   free(s->in), free(s->raw);
   memset(s, 0, sizeof *s);
-  ump_engine_closed(w->engine, 0, i, w->now);
+  ump_engine_closed(w->rig.engine, 0, i, w->rig.now);
 }
 
-static void pump(struct world *w) {
+static void pump(void *ctx) {
+  struct world *w = ctx;
   uint32_t i;
   struct ump_bytes out[1];
-  while (ump_engine_touched(w->engine, 0, &i)) {
+  while (ump_engine_touched(w->rig.engine, 0, &i)) {
     if (!w->sides[i].open) continue;
-    unsigned wants = ump_engine_wants(w->engine, 0, i);
+    unsigned wants = ump_engine_wants(w->rig.engine, 0, i);
     if (!(wants & UMP_WANTS_ABORT) && !w->sides[i].stuck) take(w, i);
-    wants = ump_engine_wants(w->engine, 0, i);
-    if ((wants & UMP_WANTS_ABORT) || ((wants & UMP_WANTS_CLOSE) && !ump_engine_output(w->engine, 0, i, out, 1)))
+    wants = ump_engine_wants(w->rig.engine, 0, i);
+    if ((wants & UMP_WANTS_ABORT) || ((wants & UMP_WANTS_CLOSE) && !ump_engine_output(w->rig.engine, 0, i, out, 1)))
       closed(w, i);
   }
 }
@@ -320,11 +284,11 @@ static void pump(struct world *w) {
 /* ---- what goes in ---- */
 
 static void feed(struct world *w, uint32_t i, const uint8_t *p, size_t n) {
-  while (n && w->sides[i].open && (ump_engine_wants(w->engine, 0, i) & UMP_WANTS_INPUT)) {
+  while (n && w->sides[i].open && (ump_engine_wants(w->rig.engine, 0, i) & UMP_WANTS_INPUT)) {
     size_t part = w->piece && w->piece < n ? w->piece : n;
     uint8_t *own = malloc(part);
     memcpy(own, p, part);
-    ump_engine_input(w->engine, 0, i, ump_bytes(own, part), w->now);
+    ump_engine_input(w->rig.engine, 0, i, ump_bytes(own, part), w->rig.now);
     free(own);
     pump(w);
     p += part, n -= part;
@@ -354,7 +318,7 @@ static void connect_side(struct world *w, uint32_t i, bool web) {
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   struct side *s = &w->sides[i];
   struct ump_addr from = {.family = 4, .port = (uint16_t)i};
-  if (s->open || ump_engine_open(w->engine, 0, i, &from, w->now) != 0) return;
+  if (s->open || ump_engine_open(w->rig.engine, 0, i, &from, w->rig.now) != 0) return;
   s->open = true, s->web = web;
   if (web) feed(w, i, (const uint8_t *)get, sizeof get - 1);
   pump(w);
@@ -402,21 +366,15 @@ static void send_data(struct world *w, uint32_t i) {
 }
 
 static void wild(struct world *w, uint32_t i) {
-  size_t n = byte(w), left = (size_t)(w->end - w->p);
+  size_t n = byte(w), left = (size_t)(w->rig.end - w->rig.p);
   if (n > left) n = left;
-  feed(w, i, w->p, n);
-  w->p += n;
+  feed(w, i, w->rig.p, n);
+  w->rig.p += n;
 }
 
 static void pass(struct world *w) {
   static const ump_time steps[] = {UMP_MS, 60 * UMP_MS, UMP_S, 5 * UMP_S, 5001 * UMP_MS, 11 * UMP_S, 31 * UMP_S, 1};
-  ump_time until = w->now + steps[byte(w) % 8], next;
-  while ((next = ump_engine_deadline(w->engine)) <= until) {
-    if (next > w->now) w->now = next;
-    ump_engine_expire(w->engine, w->now);
-    pump(w);
-  }
-  w->now = until;
+  rig_pass(&w->rig, steps[byte(w) % 8], pump, w);
 }
 
 static void stall(struct world *w, uint32_t i) {
@@ -458,7 +416,7 @@ static void step(struct world *w) {
     if (op & 128)
       closed(w, tame);
     else if (w->sides[i].open)
-      ump_engine_eof(w->engine, 0, i, w->now);
+      ump_engine_eof(w->rig.engine, 0, i, w->rig.now);
     break;
   case 11:
     stall(w, i);
@@ -487,24 +445,15 @@ static int create(void **self, const struct ump_proto_cfg *cfg, ump_time now) {
 }
 
 static void start(struct world *w) {
-  static const struct ump_log silence = {NULL, NULL};
   static struct ump_proto_ops joint;
   uint8_t options = byte(w);
   struct ump_option_value v[] = {{.name = "unsent", .number = UNSENT},
                                  {.name = "users", .number = options & 1 ? 2 : 256},
                                  {.name = "unmasked", .number = options >> 1 & 1}};
-  uint32_t index;
-  w->mem = (struct ump_mem){resize, w};
-  ump_rng_seed(&w->seeded, 1);
-  w->rng = ump_rng_of(&w->seeded);
   w->rules = (struct ump_rulebook){.ops = &ops, .self = w};
-  w->now = 1000 * UMP_S;
   joint = ump_joint, joint.create = create;
-  struct ump_engine_cfg cfg = {.mem = &w->mem, .rng = &w->rng, .log = &silence};
-  struct ump_proto_cfg proto = {
-      .mem = &w->mem, .rng = &w->rng, .log = &silence, .limit = 7, .per_address = 23, .options = v, .n_options = 3};
-  w->engine = ump_engine_new(&cfg, w->now);
-  must(w->engine && ump_engine_listen(w->engine, &joint, &proto, 0, &index, w->now) == 0);
+  rig_listen(&w->rig, &joint, (struct ump_proto_cfg){.limit = 7, .per_address = 23, .options = v, .n_options = 3},
+             NULL);
   w->proto = made;
   declare(w, 0x39);
 }
@@ -512,19 +461,18 @@ static void start(struct world *w) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   static struct world w; /* large */
   memset(&w, 0, sizeof w);
-  w.p = data, w.end = data + n;
+  rig_begin(&w.rig, data, n);
   start(&w);
-  for (unsigned steps = 0; w.p < w.end && steps < 2000; steps++) {
+  for (unsigned steps = 0; w.rig.p < w.rig.end && steps < 2000; steps++) {
     step(&w);
     const char *wrong = ump_joint_check(w.proto);
     if (wrong) fprintf(stderr, "%s\n", wrong);
-    must(!wrong && ump_engine_consistent(w.engine));
-    must(w.bytes < CONNS * (UNSENT + 6 * 65536) + (1 << 21));
+    must(!wrong && ump_engine_consistent(w.rig.engine));
+    must(w.rig.bytes < CONNS * (UNSENT + 6 * 65536) + (1 << 21));
   }
   for (uint32_t i = 0; i < CONNS; i++) closed(&w, i);
-  must(ump_engine_load(w.engine) == 0);
-  ump_engine_set_rulebook(w.engine, NULL, w.now);
-  ump_engine_free(w.engine);
-  must(w.bytes == 0);
+  must(ump_engine_load(w.rig.engine) == 0);
+  ump_engine_set_rulebook(w.rig.engine, NULL, w.rig.now);
+  rig_end(&w.rig);
   return 0;
 }

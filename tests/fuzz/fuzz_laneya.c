@@ -290,7 +290,9 @@ static void step(struct world *w) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   struct world *w = calloc(1, sizeof *w);
   w->rules = (struct ump_rulebook){.ops = &rules, .self = w};
-  rig_begin(&w->rig, data, n, &ump_laneya, NULL, &w->rules);
+  rig_begin(&w->rig, data, n);
+  rig_listen(&w->rig, &ump_laneya, (struct ump_proto_cfg){.limit = 5, .per_address = 3}, NULL);
+  ump_engine_set_rulebook(w->rig.engine, &w->rules, w->rig.now);
   while (w->rig.p < w->rig.end) step(w);
   for (uint32_t i = 0; i < CONNS; i++) {
     rig_closed(&w->rig, &w->conns[i].io, i);

@@ -360,7 +360,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   w->rules[0] = w->rules[1] = (struct ump_rulebook){.ops = &rules, .self = w};
   w->rules[0].config = declared(w);
   w->accounts = (struct ump_accounts){on_ask, w};
-  rig_begin(&w->rig, data, n, &ump_pymmorpg, &w->accounts, &w->rules[0]);
+  rig_begin(&w->rig, data, n);
+  rig_listen(&w->rig, &ump_pymmorpg, (struct ump_proto_cfg){.limit = 5, .per_address = 3}, &w->accounts);
+  ump_engine_set_rulebook(w->rig.engine, &w->rules[0], w->rig.now);
   while (w->rig.p < w->rig.end) step(w);
   for (uint32_t i = 0; i < CONNS; i++) {
     rig_closed(&w->rig, &w->conns[i].io, i);

@@ -66,22 +66,24 @@ static inline void rig_no_log(void *ctx, const struct ump_log_line *line) {
   (void)ctx, (void)line;
 }
 
-/* The engine with one listener, number 0. accounts may be NULL. */
-static inline void rig_begin(struct rig *r, const uint8_t *script, size_t n, const struct ump_proto_ops *ops,
-                             const struct ump_accounts *accounts, struct ump_rulebook *rules) {
-  static const struct ump_log quiet = {rig_no_log, NULL};
-  uint32_t index;
+static inline void rig_begin(struct rig *r, const uint8_t *script, size_t n) {
   r->p = script, r->end = script + n;
   r->mem = (struct ump_mem){rig_resize, r};
   ump_rng_seed(&r->seeded, 1);
   r->rng = ump_rng_of(&r->seeded);
   r->now = 1000 * UMP_S;
+}
+
+/* The engine with one listener, number 0. cfg: limits and options. accounts may be NULL. */
+static inline void rig_listen(struct rig *r, const struct ump_proto_ops *ops, struct ump_proto_cfg cfg,
+                              const struct ump_accounts *accounts) {
+  static const struct ump_log quiet = {rig_no_log, NULL};
   struct ump_engine_cfg ec = {.mem = &r->mem, .rng = &r->rng, .log = &quiet};
-  struct ump_proto_cfg pc = {.mem = &r->mem, .rng = &r->rng, .log = &quiet, .limit = 5, .per_address = 3};
+  uint32_t index;
+  cfg.mem = &r->mem, cfg.rng = &r->rng, cfg.log = &quiet;
   must((r->engine = ump_engine_new(&ec, r->now)) != NULL);
   if (accounts) ump_engine_set_accounts(r->engine, accounts);
-  must(ump_engine_listen(r->engine, ops, &pc, 100, &index, r->now) == 0);
-  ump_engine_set_rulebook(r->engine, rules, r->now);
+  must(ump_engine_listen(r->engine, ops, &cfg, 100, &index, r->now) == 0);
 }
 
 /* Everybody is gone by now: everything is given back. */
