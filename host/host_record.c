@@ -140,6 +140,10 @@ static void tell_saved(void *ctx, struct ump_bytes saved, int64_t version) {
   struct shot *s = ctx;
   put_snapshot(s->r, saved, version, s->now, ump_engine_beat(s->r->host->engine), s->flags);
   ump_tap_put_listeners(s->r->tap);
+  const struct ump_state *state = ump_engine_state(s->r->host->engine);
+  struct ump_blob *content = ump_state_content(state, ump_state_root(state));
+  if (content) ump_tap_put(s->r->tap, &(struct ump_entry){.kind = UMP_ENTRY_STATE, .data = ump_bytes(content->p, content->n)});
+  ump_blob_unref(content);
 }
 
 static void tell_client(void *ctx, const struct ump_client *c, struct ump_bytes data) {

@@ -21,6 +21,7 @@ static const uint16_t fields[256] = {
     [UMP_ENTRY_LISTENER] = WHERE | CODE | FLAGS | NAME,
     [UMP_ENTRY_CLIENT] = WHERE | FLAGS | ID | NAME | DATA | TEXT | CHANNEL | FROM,
     [UMP_ENTRY_READY] = AT | FLAGS | NUMBERS | NAME | TEXT,
+    [UMP_ENTRY_STATE] = DATA,
     [UMP_ENTRY_CONNECT] = AT | WHERE | FLAGS | TEXT | CHANNEL | FROM,
     [UMP_ENTRY_JUDGE] = AT | WHERE | FLAGS | CODE | NUMBER | ID | NAME | DATA,
     [UMP_ENTRY_LOGIN] = AT | WHERE | FLAGS | ID | NAME | DATA,
@@ -42,19 +43,18 @@ static const uint16_t fields[256] = {
 
 enum { LONGEST_NUMBER = 10, ADDRESS = 6 };
 
-/* ---- writing ---- */
+/* ---- writing: this is on the path of each event, and there is room for all of it ---- */
 
-static void put_number(struct ump_writer *w, uint64_t v) {
-  uint8_t b[LONGEST_NUMBER];
-  size_t n = 0;
-  for (; v > 127; v >>= 7) b[n++] = (uint8_t)(v | 128);
-  b[n++] = (uint8_t)v;
-  ump_write_bytes(w, ump_bytes(b, n));
+static uint8_t *put_number(uint8_t *p, uint64_t v) {
+  for (; v > 127; v >>= 7) *p++ = (uint8_t)(v | 128);
+  *p++ = (uint8_t)v;
+  return p;
 }
 
-static void put_bytes(struct ump_writer *w, struct ump_bytes b) {
-  put_number(w, b.n);
-  if (b.n) ump_write_bytes(w, b);
+static uint8_t *put_bytes(uint8_t *p, struct ump_bytes b) {
+  p = put_number(p, b.n);
+  if (b.n) memcpy(p, b.p, b.n);
+  return p + b.n;
 }
 
 size_t ump_entry_room(const struct ump_entry *e) {
@@ -62,34 +62,41 @@ size_t ump_entry_room(const struct ump_entry *e) {
          e->text.n + e->channel.n;
 }
 
-static void put_body(struct ump_writer *w, ump_time *last, const struct ump_entry *e) {
+static uint8_t *put_body(uint8_t *p, ump_time *last, const struct ump_entry *e) {
   unsigned has = fields[e->kind];
   if (has & AT) {
     ump_time at = e->kind == UMP_ENTRY_SNAPSHOT ? e->at : e->at > *last ? e->at - *last : 0;
-    put_number(w, (uint64_t)at);
+    p = put_number(p, (uint64_t)at);
     *last = e->kind == UMP_ENTRY_SNAPSHOT ? e->at : *last + at;
   }
-  if (has & WHERE) put_number(w, e->listener), put_number(w, e->session);
-  if (has & FLAGS) put_number(w, e->flags);
-  if (has & CODE) put_number(w, e->code);
-  if (has & NUMBER) put_number(w, e->number[0]);
-  for (int i = 0; has & NUMBERS && i < UMP_ENTRY_NUMBERS; i++) put_number(w, e->number[i]);
-  if (has & ID) put_bytes(w, e->id);
-  if (has & NAME) put_bytes(w, e->name);
-  if (has & DATA) put_bytes(w, e->data);
-  if (has & TEXT) put_bytes(w, e->text);
-  if (has & CHANNEL) put_bytes(w, e->channel);
-  if (has & FROM) ump_write_bytes(w, ump_bytes(e->from.ip, 4)), ump_write_u16le(w, e->from.port);
+  if (has & WHERE) p = put_number(p, e->listener), p = put_number(p, e->session);
+  if (has & FLAGS) p = put_number(p, e->flags);
+  if (has & CODE) p = put_number(p, e->code);
+  if (has & NUMBER) p = put_number(p, e->number[0]);
+  for (int i = 0; has & NUMBERS && i < UMP_ENTRY_NUMBERS; i++) p = put_number(p, e->number[i]);
+  if (has & ID) p = put_bytes(p, e->id);
+  if (has & NAME) p = put_bytes(p, e->name);
+  if (has & DATA) p = put_bytes(p, e->data);
+  if (has & TEXT) p = put_bytes(p, e->text);
+  if (has & CHANNEL) p = put_bytes(p, e->channel);
+  if (has & FROM) {
+    memcpy(p, e->from.ip, 4);
+    p[4] = (uint8_t)e->from.port, p[5] = (uint8_t)(e->from.port >> 8);
+    p += ADDRESS;
+  }
+  return p;
 }
 
 void ump_entry_put(struct ump_writer *w, ump_time *last, const struct ump_entry *e) {
-  size_t start = w->n;
-  ump_write_u8(w, (uint8_t)e->kind);
-  ump_write_u32le(w, 0);
-  put_body(w, last, e);
-  if (w->full) return;
-  struct ump_writer head = ump_writer(w->p + start + 1, 4);
-  ump_write_u32le(&head, (uint32_t)(w->n - start - UMP_ENTRY_HEAD));
+  if (w->full || w->cap - w->n < ump_entry_room(e)) {
+    w->full = true;
+    return;
+  }
+  uint8_t *start = w->p + w->n, *end = put_body(start + UMP_ENTRY_HEAD, last, e);
+  uint32_t n = (uint32_t)(end - start - UMP_ENTRY_HEAD);
+  start[0] = (uint8_t)e->kind;
+  for (int i = 0; i < 4; i++) start[1 + i] = (uint8_t)(n >> (8 * i));
+  w->n = (size_t)(end - w->p);
 }
 
 /* ---- reading ---- */

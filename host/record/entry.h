@@ -21,6 +21,7 @@ enum ump_entry_kind {
   UMP_ENTRY_LISTENER,     /* listener; name: the scheme */
   UMP_ENTRY_CLIENT,       /* who is there. id: 16 bytes; data: client.data (base/plain.h) */
   UMP_ENTRY_READY,        /* the rulebook judges. name: its path, text: its hash; number: version, math.random's state */
+  UMP_ENTRY_STATE,        /* before READY. data: the replicated state (base/plain.h) */
 
   /* what came in: from a protocol, from the clock, from the operator */
   UMP_ENTRY_CONNECT = 16,
@@ -79,7 +80,7 @@ static inline bool ump_entry_is_input(const struct ump_entry *e) {
 
 /* An upper bound of what writing it takes. */
 size_t ump_entry_room(const struct ump_entry *e);
-/* Appends it; *last is the time of the entry before, and becomes this one's. */
+/* Appends it; *last is the time of the entry before, and becomes this one's. w->full: there is less room than that. */
 void ump_entry_put(struct ump_writer *w, ump_time *last, const struct ump_entry *e);
 
 struct ump_entry_reader {

@@ -72,7 +72,7 @@ struct ump__lane { /* a listener without a wire */
   uint32_t index;
 };
 
-enum { UMP__SEAT_BUCKETS = 4096 };
+enum { UMP__SEAT_BUCKETS = 4096, UMP__RECENT = 8192 };
 
 struct ump__served { /* timers were called at `at`, the first of them due at `due` */
   ump_time at, due;
@@ -106,6 +106,9 @@ struct ump_replay {
 
   struct ump__arena arena;
   struct ump__side was, is;
+  struct ump_blob *told_blob;       /* told last in this group (held), and what it is: many are told the same */
+  struct ump__notice *told;
+  struct ump__notice *recent;       /* of the recording, by number: some are told in a later group */
   UMP__LIST(struct ump_entry) out; /* of the group */
 };
 

@@ -149,34 +149,53 @@ static void lane_answer(void *self, const struct ump_event *ev, const struct ump
   is->data = ump__arena_copy(&l->replay->arena, a->data);
 }
 
-/* The blob is ours, as large as the real one, and says which notice it is. */
+struct packed { /* begins a blob of ours, which holds the notice as it is: it may be told in a later group */
+  unsigned flags;
+  size_t n_name, n_data;
+};
+
+/* The blob is ours, and about as large as the real one. */
 static int lane_pack(void *self, const struct ump_notice *n, struct ump_blob **out) {
   struct ump__lane *l = self;
   struct ump_replay *r = l->replay;
   struct ump_blob *real = NULL;
   int err = l->inner->pack(l->self, n, &real);
   if (err) return err;
-  size_t size = real->n > sizeof(void *) ? real->n : sizeof(void *);
+  size_t least = sizeof(struct packed) + n->name.n + n->data.n, size = real->n > least ? real->n : least;
   ump_blob_unref(real);
-  struct ump__notice *kept = ump__arena_take(&r->arena, sizeof *kept);
-  struct ump_blob *blob = kept ? ump_blob_new(r->cfg->mem, size) : NULL;
+  struct ump_blob *blob = ump_blob_new(r->cfg->mem, size);
   if (!blob) return UMP_ENOMEM;
-  *kept = (struct ump__notice){.listener = l->index,
-                               .encoding = l->ops.encoding,
-                               .flags = (n->has_name ? UMP_ENTRY_HAS_NAME : 0) | (n->has_data ? UMP_ENTRY_HAS_DATA : 0),
-                               .name = ump__arena_copy(&r->arena, n->name),
-                               .data = ump__arena_copy(&r->arena, n->data)};
-  memcpy(blob->p, &kept, sizeof kept);
+  struct packed head = {(n->has_name ? UMP_ENTRY_HAS_NAME : 0) | (n->has_data ? UMP_ENTRY_HAS_DATA : 0), n->name.n, n->data.n};
+  memcpy(blob->p, &head, sizeof head);
+  if (n->name.n) memcpy(blob->p + sizeof head, n->name.p, n->name.n);
+  if (n->data.n) memcpy(blob->p + sizeof head + n->name.n, n->data.p, n->data.n);
   *out = blob;
   return 0;
+}
+
+static struct ump__notice *take_notice(struct ump__lane *l, const struct ump_blob *payload) {
+  struct ump__arena *a = &l->replay->arena;
+  struct ump__notice *n = ump__arena_take(a, sizeof *n);
+  struct packed head;
+  if (!n) return NULL;
+  memcpy(&head, payload->p, sizeof head);
+  const uint8_t *p = payload->p + sizeof head;
+  *n = (struct ump__notice){.listener = l->index,
+                            .encoding = l->ops.encoding,
+                            .flags = head.flags,
+                            .name = ump__arena_copy(a, ump_bytes(p, head.n_name)),
+                            .data = ump__arena_copy(a, ump_bytes(p + head.n_name, head.n_data))};
+  return n;
 }
 
 static int lane_notify(void *self, uint32_t session, struct ump_blob *payload, ump_time now) {
   struct ump__lane *l = self;
   struct ump_replay *r = l->replay;
-  struct ump__delivery d = {l->index, session, NULL};
+  struct ump__delivery d = {l->index, session, r->told_blob == payload ? r->told : take_notice(l, payload)};
   (void)now;
-  memcpy(&d.notice, payload->p, sizeof d.notice);
+  if (!d.notice) return UMP_ENOMEM;
+  if (r->told_blob != payload) ump_blob_unref(r->told_blob), r->told_blob = ump_blob_ref(payload);
+  r->told = d.notice;
   return UMP__ADD(r, r->is.deliveries, d) ? 0 : UMP_ENOMEM;
 }
 
@@ -224,6 +243,7 @@ int ump__lane_add(struct ump_replay *r, struct ump_bytes scheme) {
                                   .encoding = inner->encoding,
                                   .max_datagram = inner->max_datagram,
                                   .effects_first = inner->effects_first,
+                                  .state_as_text = inner->state_as_text,
                                   .create = lane_create,
                                   .destroy = lane_destroy,
                                   .configure = inner->configure ? lane_configure : NULL,

@@ -31,10 +31,12 @@ static void load_draws(struct ump_replay *r, const struct ump_entry *out, size_t
 
 /* ---- what was recorded of a group ---- */
 
-static struct ump__notice *notice_of(struct ump__side *s, uint64_t number) {
+static struct ump__notice *notice_of(struct ump_replay *r, uint64_t number) {
+  const struct ump__side *s = &r->was;
   for (size_t i = s->notices.n; i-- > 0;)
     if (s->notices.v[i]->number == number) return s->notices.v[i];
-  return NULL;
+  struct ump__notice *n = &r->recent[number % UMP__RECENT];
+  return n->number == number ? n : NULL;
 }
 
 static void take_notice(struct ump_replay *r, const struct ump_entry *e) {
@@ -46,6 +48,7 @@ static void take_notice(struct ump_replay *r, const struct ump_entry *e) {
                             .name = e->name,
                             .data = e->data,
                             .number = e->number[0]};
+  r->recent[n->number % UMP__RECENT] = *n;
   UMP__ADD(r, r->was.notices, n);
 }
 
@@ -67,7 +70,7 @@ static void take_output(struct ump_replay *r, const struct ump_entry *e) {
     take_notice(r, e);
     break;
   case UMP_ENTRY_DELIVER:
-    if ((d.notice = notice_of(s, e->number[0]))) UMP__ADD(r, s->deliveries, d);
+    if ((d.notice = notice_of(r, e->number[0]))) UMP__ADD(r, s->deliveries, d);
     break;
   case UMP_ENTRY_KICK:
     UMP__ADD(r, s->kicks, k);
@@ -245,6 +248,7 @@ static bool is_of_listener(const struct ump_entry *e) {
 static void begin_group(struct ump_replay *r, const struct ump_entry *out, size_t n) {
   ump__arena_reset(&r->arena);
   ump__side_clear(&r->was), ump__side_clear(&r->is);
+  ump_blob_unref(r->told_blob), r->told_blob = NULL;
   load_draws(r, out, n);
 }
 
@@ -301,6 +305,7 @@ static void run_own_timers(struct ump_replay *r, ump_time until) {
 
 struct beginning {
   struct ump_entry snapshot;
+  struct ump_bytes state;
   UMP__LIST(struct ump_entry) clients;
 };
 
@@ -370,6 +375,9 @@ static int open_rules(struct ump_replay *r, struct beginning *b, const struct um
   for (size_t i = 0; i < b->clients.n && !err; i++) err = seat_client(r, &b->clients.v[i]);
   ump_engine_set_rulebook(r->engine, NULL, r->base);
   if (err) return err;
+  struct ump_state_fault fault;
+  if (b->state.n) err = ump_engine_update(r->engine, b->state, &fault);
+  if (err) return err == UMP_ENOMEM ? err : UMP_EMALFORMED;
   struct ump_bytes *data = ump_alloc(r->cfg->mem, (b->clients.n + 1) * sizeof *data);
   if (!data) return UMP_ENOMEM;
   for (size_t i = 0; i < b->clients.n; i++) data[i] = b->clients.v[i].data;
@@ -466,6 +474,7 @@ static int on_snapshot(struct ump_replay *r, struct course *c, const struct ump_
   if (r->engine) end_part(r);
   c->b.snapshot = *e;
   c->b.clients.n = r->out.n = 0;
+  c->b.state = ump_bytes(NULL, 0);
   if (!r->totals->events && !r->clients) r->started = e->at;
   return begin_part(r, e);
 }
@@ -482,6 +491,9 @@ static int step(struct ump_replay *r, struct course *c, const struct ump_entry *
   switch (e->kind) {
   case UMP_ENTRY_LISTENER:
     return e->listener == r->lanes.n ? ump__lane_add(r, e->name) : 0;
+  case UMP_ENTRY_STATE:
+    if (!c->skipping) c->b.state = e->data;
+    return 0;
   case UMP_ENTRY_CLIENT:
     return c->skipping || UMP__ADD(r, c->b.clients, *e) ? 0 : UMP_ENOMEM;
   case UMP_ENTRY_READY:
@@ -526,10 +538,13 @@ int ump_replay_run(const struct ump_replay_cfg *cfg, struct ump_bytes entries, s
   r->arena.mem = cfg->mem;
   r->rng = (struct ump_rng){fill, r};
   ump_rng_seed(&r->more, 1);
-  int err = run(r, entries);
+  r->recent = ump_zalloc(cfg->mem, UMP__RECENT * sizeof *r->recent);
+  int err = r->recent ? run(r, entries) : UMP_ENOMEM;
+  ump_blob_unref(r->told_blob);
   if (r->engine) end_part(r);
   ump__arena_deinit(&r->arena);
   side_deinit(r, &r->was), side_deinit(r, &r->is);
+  ump_free(cfg->mem, r->recent, UMP__RECENT * sizeof *r->recent);
   ump_free(cfg->mem, r->lanes.v, r->lanes.cap * sizeof *r->lanes.v);
   ump_free(cfg->mem, r->served.v, r->served.cap * sizeof *r->served.v);
   ump_free(cfg->mem, r->draws.v, r->draws.cap);

@@ -2,11 +2,13 @@
  * judged before, and one that gets no answer, leave nothing. */
 #include "record/tap.h"
 
-enum { CHUNK = 256 << 10, MOST_PACKS = 1 << 17 };
+/* Notices that were packed lately: as many as a call may ask for, and of earlier calls those that may still be told (the
+ * state goes to many subscribers, one after the other). */
+enum { CHUNK = 256 << 10, MOST_PACKS = 1 << 17, KEPT_PACKS = 4096, KEPT_BYTES = 8 << 20 };
 
-struct pack { /* a notice that was packed in the call into the rulebook that is under way */
-  const struct ump_blob *blob;
-  uint64_t number;
+struct pack { /* a notice that was packed; held, so that no other can come to lie where it lies */
+  struct ump_blob *blob;
+  uint64_t number, call;
 };
 
 struct wrapped {
@@ -31,9 +33,9 @@ struct ump_tap {
   const struct ump_event *staged;  /* pulled, and nothing has come of it yet */
   const struct ump_event *written; /* the one under way, once it is written down */
   uint32_t staged_at;
-  struct pack *packs;
-  size_t n_packs, cap_packs, hint;
-  bool delivers; /* what the call asked for is being done: hint means something */
+  struct pack *packs; /* a ring: cap_packs is a power of two; `packed` ever, of which the first `given_up` are gone */
+  size_t cap_packs, packed, given_up, hint, pack_bytes;
+  uint64_t call;
   uint64_t notices;
   struct ump_tap_stats stats;
 };
@@ -174,7 +176,7 @@ static int tap_next(void *self, struct ump_event *ev, ump_time now) {
   int got = l->inner->next(l->self, ev, now);
   t->now = now;
   t->staged = t->written = NULL;
-  t->n_packs = 0, t->delivers = false;
+  t->call++;
   if (!got) return 0;
   if (ev->type == UMP_EVENT_CONNECT || ev->type == UMP_EVENT_JUDGE || ev->type == UMP_EVENT_LOGIN)
     t->staged = ev, t->staged_at = l->index;
@@ -215,37 +217,50 @@ void ump_tap_timers(void *self, ump_time due, ump_time now) {
   struct ump_tap *t = self;
   t->now = now;
   t->staged = t->written = NULL;
-  t->n_packs = 0, t->delivers = false;
+  t->call++;
   ump_tap_put(t, &(struct ump_entry){.kind = UMP_ENTRY_EXPIRE, .at = now, .number[0] = (uint64_t)(now - due)});
 }
 
 /* ---- notices ---- */
 
-static void remember(struct ump_tap *t, const struct ump_blob *blob, uint64_t number) {
-  if (t->delivers) t->n_packs = 0, t->delivers = false; /* another call has begun */
-  if (t->n_packs == t->cap_packs) {
-    size_t cap = t->cap_packs ? 2 * t->cap_packs : 64;
-    void *p = cap <= MOST_PACKS ? ump_realloc(t->cfg.mem, t->packs, t->cap_packs * sizeof *t->packs, cap * sizeof *t->packs) : NULL;
-    if (!p) { /* the older half is of calls that are over, or there is more than can be kept apart */
-      memmove(t->packs, t->packs + t->n_packs / 2, (t->n_packs - t->n_packs / 2) * sizeof *t->packs);
-      t->n_packs -= t->n_packs / 2;
-      if (!t->cap_packs) return;
-    } else {
-      t->packs = p, t->cap_packs = cap;
-    }
-  }
-  t->packs[t->n_packs++] = (struct pack){blob, number};
+static struct pack *pack_at(struct ump_tap *t, size_t i) {
+  return &t->packs[i & (t->cap_packs - 1)];
 }
 
-/* They are delivered in the order in which they were packed, nearly always. A call that failed leaves blobs that are gone,
- * and one of the next call may lie where one of them lay: so the first is looked for from the newest on, and then each is
- * where the last one was, or behind it. */
+static void give_up_oldest(struct ump_tap *t) {
+  struct pack *p = pack_at(t, t->given_up++);
+  t->pack_bytes -= p->blob->n;
+  ump_blob_unref(p->blob);
+}
+
+static bool grow_packs(struct ump_tap *t) {
+  size_t cap = t->cap_packs ? 2 * t->cap_packs : 256;
+  struct pack *v = cap <= MOST_PACKS ? ump_alloc(t->cfg.mem, cap * sizeof *v) : NULL;
+  if (!v) return false;
+  for (size_t i = t->given_up; i < t->packed; i++) v[i & (cap - 1)] = *pack_at(t, i);
+  ump_free(t->cfg.mem, t->packs, t->cap_packs * sizeof *t->packs);
+  t->packs = v, t->cap_packs = cap;
+  return true;
+}
+
+static void remember(struct ump_tap *t, struct ump_blob *blob, uint64_t number) {
+  while (t->given_up < t->packed && pack_at(t, t->given_up)->call < t->call &&
+         (t->packed - t->given_up >= KEPT_PACKS || t->pack_bytes > KEPT_BYTES))
+    give_up_oldest(t);
+  if (t->packed - t->given_up == t->cap_packs && !grow_packs(t)) {
+    if (!t->cap_packs) return;
+    give_up_oldest(t); /* more than a call may ask for, or no memory: what it was is not known when it is told */
+  }
+  *pack_at(t, t->packed++) = (struct pack){ump_blob_ref(blob), number, t->call};
+  t->pack_bytes += blob->n;
+}
+
+/* They are told in the order in which they were packed, nearly always; 0: it is not known any more. */
 static uint64_t number_of(struct ump_tap *t, const struct ump_blob *blob) {
-  for (size_t i = t->hint; t->delivers && i < t->n_packs && i < t->hint + 2; i++)
-    if (t->packs[i].blob == blob) return t->hint = i, t->packs[i].number;
-  t->delivers = true;
-  for (size_t i = t->n_packs; i-- > 0;)
-    if (t->packs[i].blob == blob) return t->hint = i, t->packs[i].number;
+  for (size_t i = t->hint < t->given_up ? t->given_up : t->hint, end = i + 2; i < t->packed && i < end; i++)
+    if (pack_at(t, i)->blob == blob) return t->hint = i, pack_at(t, i)->number;
+  for (size_t i = t->packed; i-- > t->given_up;)
+    if (pack_at(t, i)->blob == blob) return t->hint = i, pack_at(t, i)->number;
   return 0;
 }
 
@@ -309,6 +324,9 @@ static void tap_destroy(void *self) {
 static void tap_configure(void *self, struct ump_bytes plain, ump_time now) {
   at(self)->inner->configure(at(self)->self, plain, now);
 }
+static void tap_expect(const void *self, struct ump_bytes in, int step, struct ump_coming *coming) {
+  at(self)->inner->expect(at(self)->self, in, step, coming);
+}
 static void tap_recv(void *self, const struct ump_addr *from, struct ump_bytes in, ump_time now) {
   at(self)->inner->recv(at(self)->self, from, in, now);
 }
@@ -364,11 +382,14 @@ static size_t tap_load(const void *self) {
   return at(self)->inner->load(at(self)->self);
 }
 
+/* Each function must be here: one that is not would be called with what is not its own. */
+_Static_assert(sizeof(struct ump_proto_ops) == 35 * sizeof(void *), "struct ump_proto_ops has changed: wrap() must know all of it");
+
 /* What the protocol does not have must not look as if it had it. */
 static void wrap(struct ump_proto_ops *o) {
   o->create = tap_create, o->destroy = tap_destroy;
   if (o->configure) o->configure = tap_configure;
-  o->expect = NULL; /* a hint, and only worth it when there is nothing else to do */
+  if (o->expect) o->expect = tap_expect;
   if (o->recv) o->recv = tap_recv;
   if (o->open) o->open = tap_open;
   if (o->input) o->input = tap_input;
@@ -429,6 +450,7 @@ void ump_tap_free(struct ump_tap *t) {
     next = l->next;
     ump_free(t->cfg.mem, l, sizeof *l);
   }
+  while (t->given_up < t->packed) give_up_oldest(t);
   ump_free(t->cfg.mem, t->packs, t->cap_packs * sizeof *t->packs);
   ump_free(t->cfg.mem, t, sizeof *t);
 }
