@@ -31,6 +31,19 @@ static void release_slot(struct ump_engine *e, uint32_t slot) {
   e->vacant = slot + 1;
 }
 
+/* Made of the serial, so that who comes back under his serial has his id again (wire/pygase section 5: the same client.id), and
+ * nothing has to be kept for it. Keyed: it tells nobody who came when, nor what the next one will be. */
+static struct ump_uuid id_of(const struct ump_engine *e, uint64_t serial) {
+  struct ump_uuid id;
+  for (uint64_t half = 0; half < 2; half++) {
+    uint64_t from[2] = {serial, half}, hash = ump_hash64(&e->ids, ump_bytes(from, sizeof from));
+    memcpy(id.b + 8 * half, &hash, sizeof hash);
+  }
+  id.b[6] = (uint8_t)((id.b[6] & 0x0f) | 0x40); /* in the form of version 4 */
+  id.b[8] = (uint8_t)((id.b[8] & 0x3f) | 0x80);
+  return id;
+}
+
 /* An identity that comes back in time keeps its serial, and by that its judged events. */
 static uint64_t serial_of(struct ump_engine *e, uint64_t again) {
   return again && again <= e->serials ? again : ++e->serials;
@@ -43,8 +56,8 @@ struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, cons
     goto no_version;
   if (ev->channel.n && !(c->channel = ump__text_copy(e->mem, ev->channel))) goto no_channel;
   if (take_slot(e, c)) goto no_slot;
-  c->id = ump_uuid_v4(e->rng);
   c->serial = serial_of(e, ev->again);
+  c->id = id_of(e, c->serial);
   c->listener = listener;
   c->session = ev->session;
   c->protocol = e->listeners[listener].ops->scheme;

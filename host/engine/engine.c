@@ -37,6 +37,7 @@ struct ump_engine *ump_engine_new(const struct ump_engine_cfg *cfg, ump_time now
   ump_list_init(&e->all), ump_list_init(&e->kicks), ump_list_init(&e->logins);
   ump_heap_init(&e->timers.heap, e->mem);
   struct ump_hash_key window = fresh_key(e->rng), attempts = fresh_key(e->rng);
+  e->ids = fresh_key(e->rng);
   ump__attempts_init(&e->attempts, e->mem, &attempts);
   e->verdicts = ump_verdicts_new(e->mem, &window, e->limits.window_bytes, now);
   if (!e->verdicts) goto no_verdicts;

@@ -125,6 +125,7 @@ struct ump_engine {
   uint64_t tickets;                    /* the last one given */
   size_t n_clients; /* admitted and not leaving */
   uint64_t serials; /* the last one given */
+  struct ump_hash_key ids; /* what clients' ids are made with */
 
   struct ump_verdicts *verdicts;
   struct ump_state *state;

@@ -185,6 +185,21 @@ static void test_engine_ids_are_unpredictable_uuids(void **state) {
   world_end(&w);
 }
 
+static void test_engine_one_that_comes_back_keeps_its_id(void **state) {
+  (void)state;
+  struct world w;
+  world_init(&w, NULL);
+  connect_with(&w, 1, NULL, 0), connect_with(&w, 3, NULL, 0);
+  struct ump_uuid id = world_client(&w, 0, 1)->id;
+  uint64_t serial = w.proto[0].serials[1];
+  world_leave(&w, 0, 1);
+  connect_with(&w, 2, NULL, serial), connect_with(&w, 1, NULL, 0);
+  assert_true(ump_uuid_equal(&world_client(&w, 0, 2)->id, &id));
+  assert_false(ump_uuid_equal(&world_client(&w, 0, 1)->id, &id));
+  w.n_trace = 0;
+  world_end(&w);
+}
+
 static void test_engine_one_that_comes_back_keeps_its_judged_events(void **state) {
   (void)state;
   struct world w;
@@ -493,6 +508,7 @@ int main(void) {
       cmocka_unit_test(test_engine_slots_are_dense_and_used_again),
       cmocka_unit_test(test_engine_lists_clients_oldest_first),
       cmocka_unit_test(test_engine_ids_are_unpredictable_uuids),
+      cmocka_unit_test(test_engine_one_that_comes_back_keeps_its_id),
       cmocka_unit_test(test_engine_one_that_comes_back_keeps_its_judged_events),
       cmocka_unit_test(test_engine_tells_the_rules_who_left),
       cmocka_unit_test(test_engine_an_error_in_disconnect_does_not_keep_the_client),
