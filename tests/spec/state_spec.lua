@@ -310,6 +310,17 @@ describe("subscribers:", function()
     end)
   end
 
+  it("a PyGaSe client needs no subscription: it has the state anyway", function()
+    world = sim.run_text(rules([[
+      host.update { n = 1 }
+      function game.connect(client) assert(host.subscribe(client)) end
+    ]], '"pygase://0.0.0.0:8080"'))
+    local ann = world:connect "pygase"
+    world:advance(0.5)
+    assert.equal(1, ann.state.n)
+    assert.equal(0, #ann:received "state")
+  end)
+
   it("who did not hear one of them gets the whole anew when it is back", function()
     world = sim.run_text(rules [[ function game.connect(client) host.subscribe(client) end ]], { listen = {
       "laneya://0.0.0.0:5001", "neteria://0.0.0.0:40080" } })
@@ -412,48 +423,71 @@ describe("views:", function()
     assert.equal(3, ann.copy.state.round)
   end)
 
-  it("nothing hidden ever crosses the wire: it is not among its bytes", function()
-    world = sim.run_text(rules [[
-      function game.connect(client) host.subscribe(client) end
+  -- Units come out of the fog and go back, between the beats too. What is hidden says so.
+  local FOG = [[
+      function game.connect(client) if client.protocol ~= "pygase" then host.subscribe(client) end end
       function game.view(client, state)
         local mine = {}
         for name, unit in pairs(state.units or {}) do if unit.open then mine[name] = unit end end
         return { units = mine, round = true }
       end
       local n = 0
-      host.every(0.02, function() -- units come out of the fog and go back, between the beats too
+      host.every(0.007, function()
         n = n + 1
         local name, open = "unit" .. host.random(8), host.random(3) == 1
         host.update { units = { [name] = { open = open, at = (open and "OPEN" or "HIDDEN") .. n } }, round = n }
         if host.random(10) == 1 then host.update { units = { [name] = host.DELETE } } end
       end)
-    ]], { seed = 11 })
-    local heard, shown = {}, 0
-    local ann = follow(world:connect "laneya")
-    local raw = ann.on_bytes
-    local receive = ann._receive or ann.receive
-    assert.is_nil(raw)
-    local all = {}
-    local take = ann.on_notify
-    ann.on_notify = function(notify)
-      all[#all + 1] = notify
-      take(notify)
+    ]]
+  local LISTEN = '"laneya://0.0.0.0:5001", "neteria://0.0.0.0:40080", "joint://0.0.0.0:7680", "pygase://0.0.0.0:8080"'
+
+  -- Every byte that arrives at the client.
+  local function listen_in(client)
+    local arrived, heard = client._arrived, {}
+    client._arrived = function(self, bytes, ...)
+      heard[#heard + 1] = bytes
+      return arrived(self, bytes, ...)
     end
-    local _ = { heard, receive }
-    world:advance(20)
-    for _, notify in ipairs(all) do
-      local function look(v)
-        if type(v) == "string" then
-          assert.is_nil(v:find "HIDDEN", v)
-          if v:find "OPEN" then shown = shown + 1 end
-        elseif type(v) == "table" then
-          for _, x in pairs(v) do look(x) end
-        end
+    return function() return table.concat(heard) end
+  end
+
+  for _, protocol in ipairs { "laneya", "neteria", "joint", "pygase" } do
+    it("nothing hidden ever crosses the wire: it is not among its bytes: " .. protocol, function()
+      world = sim.run_text(rules(FOG .. [[ game.channels = { lobby = { mode = "chunk" } } ]], LISTEN), { seed = 11 })
+      local ann = world:connect(protocol, protocol == "joint" and { channel = "lobby" } or nil)
+      local heard = listen_in(ann)
+      world:advance(20)
+      local _, shown = heard():gsub("OPEN", "")
+      assert.is_true(shown > 100, shown)
+      assert.is_nil(heard():find "HIDDEN")
+      local all = {}
+      for _, unit in pairs(world.state.units) do all[#all + 1] = unit.at end
+      assert.matches("HIDDEN", table.concat(all)) -- there was something to hide
+    end)
+
+    it("a reload hides at once what the new rulebook hides: " .. protocol, function()
+      world = sim.run_text(rules([[
+        host.update { a = "OPEN" }
+        game.channels = { lobby = { mode = "chunk" } }
+        function game.connect(client) if client.protocol ~= "pygase" then host.subscribe(client) end end
+      ]], LISTEN))
+      local ann = world:connect(protocol, protocol == "joint" and { channel = "lobby" } or nil)
+      local bob = world:connect "laneya"
+      world:advance(0.2)
+      local heard = listen_in(ann)
+      world:rewrite(rules([[
+        game.channels = { lobby = { mode = "chunk" } }
+        function game.view() return { a = true } end
+      ]], LISTEN)):reload()
+      for i = 1, 30 do
+        bob:event("update", { a = "OPEN" .. i, b = "HIDDEN" .. i })
+        world:advance(0.01)
       end
-      look(notify.data)
-    end
-    assert.is_true(shown > 100)
-  end)
+      world:advance(0.2)
+      assert.matches("OPEN30", heard())
+      assert.is_nil(heard():find "HIDDEN")
+    end)
+  end
 
   it("an error leaves the view that was, and a newcomer nothing", function()
     world = sim.run_text(rules [[
