@@ -196,7 +196,7 @@ describe("the game of tag", function()
     assert.equal(y, ny)
     local before = { ned.place(id) }
     chase:event("MOVE", { player_id = id, new_position = { (nx + 300) % WIDTH, ny } })    -- too far
-    chase:event("MOVE", { player_id = ned.id(), new_position = { ned.place() } })          -- another
+    chase:event("MOVE", { player_id = ned.id(), new_position = { (nx + 2) % WIDTH, ny } }) -- another
     chase:event("MOVE", { player_id = id, new_position = { nx, -1 } })                     -- off the field
     chase:event("MOVE", { player_id = id, new_position = { nx, 0 / 0 } })
     chase:event("MOVE", { player_id = id })

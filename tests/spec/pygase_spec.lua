@@ -3,16 +3,10 @@
 local sim = require "umpire.sim"
 local pygase = require "umpire.client.pygase"
 
--- Clients write the state, tell notes, and ask for what the host has: a table as plain data.
+-- Clients write the state and tell notes.
 local BOOK = [==[
 local host = require "umpire"
 local book = { api = 1, tick_rate = 20, listen = { "pygase://0.0.0.0:8080", "neteria://0.0.0.0:40080" } }
-local function plain(t)
-  if type(t) ~= "table" then return t end
-  local out = {}
-  for k, v in pairs(t) do out[k] = plain(v) end
-  return out
-end
 local say = {}
 function say.set(_, d) host.update { [d[1]] = d[2] } end
 function say.del(_, d) host.update { [d[1]] = host.DELETE } end
@@ -28,7 +22,6 @@ function say.empty() host.update { big = host.DELETE } end
 function say.tell(_, d) host.broadcast("note", d) end
 function say.echo(client, d) host.notify(client, "echo", d) end
 function say.kick(client) host.kick(client, "asked for it") end
-function say.peek(client) host.notify(client, "peek", plain(host.state)) end
 function book.connect(client)
   if client.address:match "^10%.66%." then return false, "blocked" end
   host.log.info("came", client.protocol, client.id)
@@ -45,27 +38,18 @@ end
 return book
 ]==]
 
--- What the rulebook sees, asked by a Neteria client.
-local function host_state(world)
-  world.asker = world.asker or world:connect "neteria"
-  world.asker:forget()
-  world.asker:event "peek"
-  world:wait_for(function() return world.asker:last "peek" end, 60)
-  return world.asker:last "peek"
-end
+local deepcompare = require("luassert.util").deepcompare
 
-local function same_everywhere(world, players, seconds)
-  local want = host_state(world)
-  local match = require "luassert.util"
-  local function all_same()
+-- Waits until every copy is what the host has now.
+local function same_everywhere(world, players)
+  local want = world.state
+  world:wait_for(function()
     for _, player in ipairs(players) do
-      if not match.deepcompare(want, player.state, true) then return false end
+      if not deepcompare(want, player.state, true) then return false end
     end
     return true
-  end
-  if not world:wait_for(all_same, seconds or 20) then
-    for _, player in ipairs(players) do assert.same(want, player.state, player.name) end
-  end
+  end, 20)
+  for _, player in ipairs(players) do assert.same(want, player.state, player.name) end
 end
 
 describe("a PyGaSe player", function()
@@ -351,33 +335,9 @@ local function change()
   host.update(patch)
 end
 function book.tick() if not quiet then for _ = 1, host.random(3) do change() end end end
-local function plain(t)
-  if type(t) ~= "table" then return t end
-  local out = {}
-  for k, v in pairs(t) do out[k] = plain(v) end
-  return out
-end
-function book.execute(client, event)
-  if event.name == "quiet" then quiet = true
-  elseif event.name == "top" then -- in pieces: a notify is no larger than a datagram
-    local list = {}
-    for k in pairs(host.state) do list[#list + 1] = k end
-    host.notify(client, "top", host.array(list))
-  elseif event.name == "part" then host.notify(client, "part", { event.data, plain(host.state[event.data]) }) end
-end
+function book.execute(_, event) quiet = event.name == "quiet" end
 return book
 ]==]
-
-local function whole_state(world)
-  local asker = world:connect "neteria"
-  asker:event "top"
-  world:wait_for(function() return asker:last "top" end)
-  local state = {}
-  for _, key in ipairs(asker:last "top") do asker:event("part", key) end
-  world:wait_for(function() return #asker:received "part" == #asker:last "top" end)
-  for _, part in ipairs(asker:received "part") do state[part[1]] = part[2] end
-  return state
-end
 
 describe("copies of a state that changes all the time", function()
   local world
@@ -392,7 +352,7 @@ describe("copies of a state that changes all the time", function()
     local mind = world:connect "neteria"
     mind:event "quiet"
     world:advance(5)
-    local want = whole_state(world)
+    local want = world.state
     assert.is_true(next(want) ~= nil)
     for _, player in ipairs(players) do
       assert.same(want, player.state, player.name)
