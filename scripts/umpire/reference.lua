@@ -174,8 +174,9 @@ function write.text(out, item)
 end
 
 function write.alias(out, item)
+  local first = #out + 1
   prose(out, item.doc.lines)
-  out[#out] = ("`%s`: %s"):format(item.name:gsub("umpire%.", ""), out[#out])
+  out[first] = ("`%s`: %s"):format(item.name:gsub("umpire%.", ""), out[first])
   out[#out + 1] = ""
 end
 
@@ -185,7 +186,7 @@ function write.class(out, item)
     prose(out, item.doc.lines)
     out[#out + 1] = ""
   end
-  out[#out + 1] = "| | | |"
+  out[#out + 1] = "| field | type | |"
   out[#out + 1] = "|---|---|---|"
   for _, field in ipairs(item.doc.fields) do
     out[#out + 1] = ("| `%s` | %s | %s |"):format(field.name, type_cell(field.type), cell(field.text))

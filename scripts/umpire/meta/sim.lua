@@ -154,7 +154,6 @@ function sim.open_objects() end
 ---@class umpire.sim.World
 ---@field log string[] the server's log so far, "1.500 info rules: ..."
 ---@field state table a copy of host.state as it is now
----@field state table a copy of host.state as it is now
 ---@field seed integer what repeats it
 local world = {}
 
