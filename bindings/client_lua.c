@@ -17,6 +17,7 @@ struct box {
 static const char class_key; /* its address is the registry key of the metatable */
 
 enum { DATA = 1 }; /* the user value */
+enum { AHEAD = 8 }; /* clients, between the call for memory and its use */
 
 static int gone(lua_State *L, const struct box *box) {
   return luaL_error(L, "client %s is gone: it left, and what belonged to it went with it (client.gone tells)",
@@ -217,6 +218,13 @@ void ump__client_push(lua_State *L, struct ump_book *b, struct ump_client *c) {
     push_new(L, b, c, seat);
 }
 
+static void call_for(const struct ump_seat *seat) {
+  if (!seat->box) return;
+  __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
+  __builtin_prefetch(seat->box);
+  for (int line = 0; line < 3; line++) __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
+}
+
 void ump__client_expect(const struct ump_book *b, const struct ump_client *c, int step) {
   if (c->slot >= b->n_seats) return;
   const struct ump_seat *seat = &b->seats[c->slot];
@@ -224,9 +232,7 @@ void ump__client_expect(const struct ump_book *b, const struct ump_client *c, in
     __builtin_prefetch(seat);
     return;
   }
-  __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
-  __builtin_prefetch(seat->box);
-  for (int line = 0; line < 3; line++) __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
+  call_for(seat);
 }
 
 struct ump_client *ump__client_check(lua_State *L, struct ump_book *b, int arg, const char *function) {
@@ -297,5 +303,8 @@ static void pack_one(lua_State *L, struct ump_book *old, const struct ump_seat *
 void ump__client_pack_all(lua_State *L, struct ump_book *old, struct ump_book *b) {
   if (!old->n_seats) return;
   take_seat(L, b, old->n_seats - 1);
-  for (uint32_t i = 0; i < old->n_seats; i++) pack_one(L, old, &old->seats[i], b, &b->seats[i]);
+  for (uint32_t i = 0; i < old->n_seats; i++) {
+    if (i + AHEAD < old->n_seats) call_for(&old->seats[i + AHEAD]); /* everyone waits while this goes on */
+    pack_one(L, old, &old->seats[i], b, &b->seats[i]);
+  }
 }
