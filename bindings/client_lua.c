@@ -103,9 +103,13 @@ static int unknown_field(lua_State *L, const char *key) {
 
 /* Only our own metatable leads here, and rules cannot get hold of it, so the first argument is always a client. */
 static int client_index(lua_State *L) {
-  struct box *box = lua_touserdata(L, 1);
   const char *key = lua_tostring(L, 2);
-  if (box->client && key == box->book->data_key) return push_data(L, box);
+  const struct ump_book *b = ump_vm_user(L);
+  if (key == b->data_key) { /* once the client is gone, there is none */
+    if (lua_getiuservalue(L, 1, DATA) == LUA_TTABLE) return 1;
+    lua_pop(L, 1);
+  }
+  struct box *box = lua_touserdata(L, 1);
   if (!key) return luaL_error(L, "a client has no field of type %s", luaL_typename(L, 2));
   if (strcmp(key, "gone") == 0) return lua_pushboolean(L, !box->client), 1;
   struct ump_client *c = box->client;
@@ -218,7 +222,8 @@ void ump__client_push(lua_State *L, struct ump_book *b, struct ump_client *c) {
     push_new(L, b, c, seat);
 }
 
-static void call_for(const struct ump_seat *seat) {
+/* Inlined, because gcc takes a function that only prefetches for one without effect, and leaves calls of it out. */
+static inline __attribute__((always_inline)) void call_for(const struct ump_seat *seat) {
   if (!seat->box) return;
   __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
   __builtin_prefetch(seat->box);
@@ -263,6 +268,8 @@ void ump__client_forget(struct ump_book *b, struct ump_client *c) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, seat->ref);
     struct box *box = lua_touserdata(L, -1);
     box->client = NULL;
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, DATA);
     lua_pop(L, 1);
     luaL_unref(L, LUA_REGISTRYINDEX, seat->ref); /* overwrites a slot that is there: cannot raise */
   }

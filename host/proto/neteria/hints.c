@@ -87,16 +87,19 @@ static uint64_t recognise(struct ump_bytes in) {
   return 0;
 }
 
-static void call_for(const void *p, size_t n) {
+/* Inlined, because gcc takes a function that only prefetches for one without effect, and leaves calls of it out. */
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED void call_for(const void *p, size_t n) {
   for (size_t line = 0; line < n; line += 64) __builtin_prefetch((const char *)p + line);
   __builtin_prefetch((const char *)p + n - 1); /* it need not begin with a line */
 }
 
-static void call_for_session(const struct nt_session *s) {
+INLINED void call_for_session(const struct nt_session *s) {
   call_for(&s->armed, offsetof(struct nt_session, cuuid) + UMP_UUID_TEXT - offsetof(struct nt_session, armed));
 }
 
-static void call_for_out(const struct nt_session *s) {
+INLINED void call_for_out(const struct nt_session *s) {
   if (!ump_list_empty(&s->outs)) call_for(UMP_CONTAINER(s->outs.next, struct nt_out, mine), sizeof(struct nt_out));
 }
 
@@ -117,6 +120,7 @@ void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_
   } else if (event) {
     coming->client = h->session->client, coming->serial = h->session->serial;
     coming->id = ump_bytes(in.p + EVENT_EUUID, UMP_UUID_TEXT);
+    if (step == 2) __builtin_prefetch(&n->slots[h->session->handle]);
   } else if (step == 2) {
     call_for_out(h->session);
   }
