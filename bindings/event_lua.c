@@ -8,7 +8,6 @@
 #include "bindings/book.h"
 
 struct event {
-  const struct ump_book *book;
   double time; /* host clock, seconds */
   bool high;
   uint8_t n_id;
@@ -48,9 +47,9 @@ static bool push_field(lua_State *L, const char *key) {
 
 static int event_index(lua_State *L) {
   const char *key = lua_tostring(L, 2);
-  const struct event *ev = lua_touserdata(L, 1);
-  if (key == ev->book->data_key) return lua_getiuservalue(L, 1, DATA), 1;
-  if (key == ev->book->name_key) return lua_getiuservalue(L, 1, NAME), 1;
+  const struct ump_book *b = ump_vm_user(L);
+  if (key == b->data_key) return lua_getiuservalue(L, 1, DATA), 1;
+  if (key == b->name_key) return lua_getiuservalue(L, 1, NAME), 1;
   if (key && push_field(L, key)) return 1;
   if (!key)
     return luaL_error(L, "an event has no field of type %s: what the client sent is event.data", luaL_typename(L, 2));
@@ -131,7 +130,6 @@ static void push_data(lua_State *L, struct ump_book *b, const struct ump_event *
 void ump__event_push(lua_State *L, struct ump_book *b, const struct ump_event *ev) {
   size_t n_id = ev->id.n < UINT8_MAX ? ev->id.n : UINT8_MAX; /* 64 at most, by proto.h */
   struct event *box = lua_newuserdatauv(L, sizeof *box + n_id, 2);
-  box->book = b;
   box->time = ump_seconds(ump__book_now(b));
   box->high = ev->high;
   box->n_id = (uint8_t)n_id;

@@ -370,14 +370,7 @@ static int host_module(lua_State *L) {
   return 1;
 }
 
-static const char book_key; /* its address is the registry key of the book */
-
-struct ump_book *ump__book_at(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &book_key);
-  struct ump_book *b = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return b;
-}
+struct ump_book *ump__book_at(lua_State *L) { return ump_vm_user(L); }
 
 const char *ump__book_intern(lua_State *L, const char *name) {
   const char *copy = lua_pushstring(L, name);
@@ -389,8 +382,7 @@ static int open_body(lua_State *L) {
   struct ump_book *b = lua_touserdata(L, 1);
   b->name_key = ump__book_intern(L, "name");
   b->data_key = ump__book_intern(L, "data");
-  lua_pushlightuserdata(L, b);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &book_key);
+  ump_vm_set_user(b->vm, b);
   ump_value_open(L);
   b->json.sorted = !b->cfg.watchdog; /* instructions are counted so that it runs the same way every time */
   ump_json_lua_open(L, &b->json, &b->cfg.rng);

@@ -18,6 +18,7 @@ struct ump_vm *ump_vm_of(lua_State *L) {
   return vm;
 }
 
+void ump_vm_set_user(struct ump_vm *vm, void *user) { vm->user = user; }
 lua_State *ump_vm_state(struct ump_vm *vm) { return vm->L; }
 struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm) { return &vm->random; }
 size_t ump_vm_memory(const struct ump_vm *vm) { return vm->memory; }

@@ -55,6 +55,14 @@ void ump_vm_free(struct ump_vm *vm); /* NULL is allowed; runs no finalizer of th
 void ump_vm_chance_from(struct ump_vm *vm, const struct ump_vm *before); /* math.random goes on where that VM's is */
 struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm); /* math.random's state, to be kept or put back */
 lua_State *ump_vm_state(struct ump_vm *vm); /* for C functions called through ump_vm_call; at top level only to read */
+/* Whose VM it is, from any state of it: what was noted by ump_vm_set_user, or NULL. In a few instructions, for fields that
+ * rules read many times an event. */
+void ump_vm_set_user(struct ump_vm *vm, void *user);
+static inline void *ump_vm_user(lua_State *L) {
+  void **vm;
+  memcpy(&vm, lua_getextraspace(L), sizeof vm);
+  return *vm;
+}
 struct ump_vm *ump_vm_of(lua_State *L);     /* the VM a state (or a coroutine of it) belongs to */
 
 /* ---- for C functions that run inside ump_vm_call; they raise Lua errors ---- */

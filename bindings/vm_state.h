@@ -34,6 +34,7 @@ struct ump_file {
 };
 
 struct ump_vm {
+  void *user;                     /* stays first: ump_vm_user */
   /* What every call touches comes first. running, tripped and soft_due are also the signal handler's, on our own thread. */
   lua_State *L;
   struct ump__gate *gate;         /* of the watchdog; NULL: count instructions */
