@@ -7,7 +7,10 @@
 #include "base/err.h"
 #include "codec/json_internal.h"
 
-enum { FEW_KEYS = 32 }; /* up to here comparing all with each other costs less than sorting */
+enum {
+  FEW_KEYS = 32,   /* up to here comparing all with each other costs less than sorting */
+  FEW_DIGITS = 15, /* an integer of so many is what a double can tell apart: DBL_DIG */
+};
 
 struct frame {
   const uint8_t *start; /* at its bracket */
@@ -130,9 +133,14 @@ UMP__HOT const uint8_t *string(struct scan *s, const uint8_t *p, struct ump_json
   return q;
 }
 
+/* Integers of a few digits, as most numbers of a game are, are told here; all else by json_number.c. */
 static const uint8_t *number(struct scan *s, const uint8_t *p, struct ump_json_value *v) {
-  unsigned holds;
-  const uint8_t *q = ump__json_number(p, s->end, &holds, &s->fault);
+  unsigned holds = UMP_JSON_INTEGERS;
+  const uint8_t *d = p + (*p == '-'), *q = d;
+  while (q < s->end && *q >= '0' && *q <= '9') q++;
+  bool few = q > d && q - d <= FEW_DIGITS && (*d != '0' || q - d == 1);
+  bool whole = q == s->end || (*q != '.' && *q != 'e' && *q != 'E');
+  if (!few || !whole) q = ump__json_number(p, s->end, &holds, &s->fault);
   if (q) *v = (struct ump_json_value){UMP_JSON_NUMBER, holds, 0, false, ump_bytes(p, (size_t)(q - p))};
   return q;
 }
