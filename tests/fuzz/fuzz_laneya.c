@@ -105,11 +105,11 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
 static const struct ump_rulebook_ops rules = {.connect = on_connect,
                                               .judge = on_judge,
                                               .disconnect = on_disconnect,
-                                              .login = rig_login,
-                                              .tick = rig_tick,
-                                              .timer = rig_timer,
-                                              .timer_gone = rig_timer_gone,
-                                              .forget = rig_forget};
+                                              .login = idle_login,
+                                              .tick = idle_tick,
+                                              .timer = idle_timer,
+                                              .timer_gone = idle_timer_gone,
+                                              .forget = idle_forget};
 
 /* ---- what goes out ---- */
 

@@ -140,10 +140,10 @@ static const struct ump_rulebook_ops rules = {.connect = on_connect,
                                               .judge = on_judge,
                                               .disconnect = on_disconnect,
                                               .login = on_login,
-                                              .tick = rig_tick,
-                                              .timer = rig_timer,
-                                              .timer_gone = rig_timer_gone,
-                                              .forget = rig_forget};
+                                              .tick = idle_tick,
+                                              .timer = idle_timer,
+                                              .timer_gone = idle_timer_gone,
+                                              .forget = idle_forget};
 
 static struct ump_bytes declared(struct world *w) {
   struct ump_writer out = ump_writer(w->config, sizeof w->config);

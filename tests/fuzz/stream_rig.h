@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "engine/accounts.h"
 #include "engine/engine.h"
+#include "idle_rules.h"
 
 #define must(condition) must_at(condition, #condition, __FILE__, __LINE__)
 static inline void must_at(bool so, const char *what, const char *file, int line) {
@@ -146,25 +147,6 @@ static inline void rig_pass(struct rig *r, ump_time t, void (*settle)(void *ctx)
     settle(ctx);
   }
   r->now = until;
-}
-
-/* ---- what a rulebook here has no use for ---- */
-
-static inline int rig_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
-                            bool create, struct ump_bytes *reason) {
-  return (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason, UMP_ENOSUPPORT;
-}
-static inline int rig_tick(void *self, ump_time dt) {
-  return (void)self, (void)dt, 0;
-}
-static inline int rig_timer(void *self, uint64_t id) {
-  return (void)self, (void)id, 0;
-}
-static inline void rig_timer_gone(void *self, uint64_t id) {
-  (void)self, (void)id;
-}
-static inline void rig_forget(void *self, struct ump_client *c) {
-  (void)self, (void)c;
 }
 
 #endif

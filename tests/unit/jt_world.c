@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/plain.h"
+#include "idle_rules.h"
 #include "proto/joint/joint.h"
 
 /* ---- the rulebook ---- */
@@ -85,19 +86,6 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
   note(self, "disconnect %zu %.*s", number_of(self, c), (int)reason.n, (const char *)reason.p);
   return 0;
 }
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
-                    struct ump_bytes *reason) {
-  return (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason, 0;
-}
-static int on_tick(void *self, ump_time dt) {
-  return (void)self, (void)dt, 0;
-}
-static int on_timer(void *self, uint64_t id) {
-  return (void)self, (void)id, 0;
-}
-static void on_timer_gone(void *self, uint64_t id) {
-  (void)self, (void)id;
-}
 static void on_forget(void *self, struct ump_client *c) {
   struct jt *w = self;
   for (size_t i = 0; i < w->n_clients; i++)
@@ -107,10 +95,10 @@ static void on_forget(void *self, struct ump_client *c) {
 static const struct ump_rulebook_ops rules = {.connect = on_connect,
                                               .judge = on_judge,
                                               .disconnect = on_disconnect,
-                                              .login = on_login,
-                                              .tick = on_tick,
-                                              .timer = on_timer,
-                                              .timer_gone = on_timer_gone,
+                                              .login = idle_login,
+                                              .tick = idle_tick,
+                                              .timer = idle_timer,
+                                              .timer_gone = idle_timer_gone,
                                               .forget = on_forget};
 
 /* ---- life ---- */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "idle_rules.h"
+
 /* ---- the rulebook ---- */
 
 static bool is(struct ump_bytes b, const char *text) {
@@ -76,32 +78,14 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
   return 0;
 }
 
-static int on_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
-                    struct ump_bytes *reason) {
-  (void)self, (void)c, (void)name, (void)password, (void)create, (void)reason;
-  return UMP_ENOSUPPORT;
-}
-static int on_tick(void *self, ump_time dt) {
-  return (void)self, (void)dt, 0;
-}
-static int on_timer(void *self, uint64_t id) {
-  return (void)self, (void)id, 0;
-}
-static void on_timer_gone(void *self, uint64_t id) {
-  (void)self, (void)id;
-}
-static void on_forget(void *self, struct ump_client *c) {
-  (void)self, (void)c;
-}
-
 static const struct ump_rulebook_ops rules = {.connect = on_connect,
                                               .judge = on_judge,
                                               .disconnect = on_disconnect,
-                                              .login = on_login,
-                                              .tick = on_tick,
-                                              .timer = on_timer,
-                                              .timer_gone = on_timer_gone,
-                                              .forget = on_forget};
+                                              .login = idle_login,
+                                              .tick = idle_tick,
+                                              .timer = idle_timer,
+                                              .timer_gone = idle_timer_gone,
+                                              .forget = idle_forget};
 
 /* ---- life ---- */
 

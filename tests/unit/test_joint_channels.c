@@ -23,14 +23,25 @@ static void come(uint32_t conn) {
   jt_hex(&w, conn, ENTER_LOBBY);
 }
 
+/* Conn 1 is in a lobby of this kind; its input is cut as piece says. */
+static void meet(const char *channel, size_t piece) {
+  start(channel);
+  w.piece = piece;
+  come(1);
+}
+
+/* The same, once it has read that it is in. */
+static void meet_quietly(const char *channel) {
+  meet(channel, 0);
+  jt_forget(&w, 1);
+}
+
 /* ---- coming and going ---- */
 
 static void test_joint_rulebook_hears_who_enters_and_leaves(void **state) {
   (void)state;
   BOTH {
-    start("mode=chunk");
-    w.piece = piece;
-    come(1);
+    meet("mode=chunk", piece);
     jt_sent(&w, 1, "00 03 01 00 00");
     jt_trace(&w, "connect 0 lobby");
     assert_string_equal(jt_client(&w, 0)->channel, "lobby");
@@ -64,9 +75,7 @@ static void test_joint_rulebook_refuses(void **state) {
 
 static void test_joint_nobody_else_may_create_delete_or_kick(void **state) {
   (void)state;
-  start("mode=chunk");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk");
   jt_trace(&w, "connect 0 lobby");
   jt_hex(&w, 1, "00 00 05 05 6c6f626279");
   jt_sent(&w, 1, "00 03 05 01 02");
@@ -100,9 +109,7 @@ static int kick_him(struct jt *world, struct ump_client *c, const struct ump_eve
 static void test_joint_rulebook_kicks_with_reason_2_and_the_connection_stays(void **state) {
   (void)state;
   BOTH {
-    start("mode=chunk");
-    w.piece = piece;
-    come(1);
+    meet("mode=chunk", piece);
     w.judge = kick_him;
     jt_hex(&w, 1, "05 00 00 61 00 62"); /* two chunks in a frame: the second is nobody's */
     jt_sent(&w, 1, "00 03 01 00 00  00 04 00 02 00 02");
@@ -140,9 +147,7 @@ static void test_joint_users_are_limited(void **state) {
 static void test_joint_chunks_however_cut(void **state) {
   (void)state;
   BOTH {
-    start("mode=chunk");
-    w.piece = piece;
-    come(1);
+    meet("mode=chunk", piece);
     jt_hex(&w, 1, "02 00 01  03 00 6869");              /* size and body as the library sends them */
     jt_hex(&w, 1, "04 00 01 6869");                     /* in one frame */
     jt_hex(&w, 1, "03 00 01 68  02 00 69");             /* in odd pieces */
@@ -155,8 +160,7 @@ static void test_joint_chunks_however_cut(void **state) {
 
 static void test_joint_data_mode_has_an_event_for_each_piece(void **state) {
   (void)state;
-  start("mode=data");
-  come(1);
+  meet("mode=data", 0);
   jt_hex(&w, 1, "03 00 6869  02 00 21  80 01 00");
   jt_trace(&w, "connect 0 lobby", "0 data 'hi'", "0 data '!'");
   jt_end(&w);
@@ -165,9 +169,7 @@ static void test_joint_data_mode_has_an_event_for_each_piece(void **state) {
 static void test_joint_a_chunk_over_the_limit_kicks(void **state) {
   (void)state;
   BOTH {
-    start("mode=chunk max_chunk=100");
-    w.piece = piece;
-    come(1);
+    meet("mode=chunk max_chunk=100", piece);
     jt_hex(&w, 1, "02 00 64"); /* 101 */
     jt_sent(&w, 1, "00 03 01 00 00  00 04 00 02 00 02");
     jt_trace(&w, "connect 0 lobby", "disconnect 0 a chunk over the channel's limit");
@@ -178,8 +180,7 @@ static void test_joint_a_chunk_over_the_limit_kicks(void **state) {
 
 static void test_joint_a_chunk_grows_with_what_came(void **state) {
   (void)state;
-  start("mode=chunk max_chunk=4194304");
-  come(1);
+  meet("mode=chunk max_chunk=4194304", 0);
   size_t before = w.mem.bytes;
   jt_hex(&w, 1, "04 00 ff ff ff  02 00 61"); /* 4 MiB are promised, a byte came */
   assert_true(w.mem.bytes - before <= 512);
@@ -188,8 +189,7 @@ static void test_joint_a_chunk_grows_with_what_came(void **state) {
 
 static void test_joint_events_over_the_rate_wait(void **state) {
   (void)state;
-  start("mode=chunk max_rate=10");
-  come(1);
+  meet("mode=chunk max_rate=10", 0);
   for (int i = 0; i < 15; i++) jt_hex(&w, 1, "03 00 00 61");
   assert_int_equal(jt_count(&w, "events"), 10); /* a second's worth at once */
   assert_false(jt_reads(&w, 1));
@@ -226,8 +226,7 @@ static void test_joint_entering_again_and_again_waits_too(void **state) {
 
 static void test_joint_objects_are_offered_on_entering(void **state) {
   (void)state;
-  start(ARENA);
-  come(1);
+  meet(ARENA, 0);
   jt_sent(&w, 1, "00 03 01 00 00  03 00 00 00  03 00 00 07");
   jt_end(&w);
 }
@@ -235,9 +234,7 @@ static void test_joint_objects_are_offered_on_entering(void **state) {
 static void test_joint_calls_are_events_with_their_arguments(void **state) {
   (void)state;
   BOTH {
-    start(ARENA);
-    w.piece = piece;
-    come(1);
+    meet(ARENA, piece);
     jt_hex(&w, 1, "02 00 09  0b 00 0000 05000000 ffffffff"); /* step(5, -1): size and body */
     jt_hex(&w, 1, "07 00 04 0001 02 6869");                  /* say("hi") */
     jt_hex(&w, 1, "09 00 06 0700 01 08000000");
@@ -248,9 +245,7 @@ static void test_joint_calls_are_events_with_their_arguments(void **state) {
 
 static void test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick(void **state) {
   (void)state;
-  start(ARENA);
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly(ARENA);
   jt_trace(&w, "connect 0 lobby");
   static const char *const bad[] = {"04 00 01 0063", "05 00 02 000005", "04 00 01 0900", "06 00 03 0001 05 61",
                                     "06 00 03 0001 01 ff"};
@@ -268,8 +263,7 @@ static void test_joint_malformed_calls_call_nothing_and_16_in_a_row_kick(void **
 
 static void test_joint_refused_is_called_where_it_is_declared(void **state) {
   (void)state;
-  start("mode=rpc 0:step(Int32,Int32) 3<moved(String,Byte) 3<refused(String,String)");
-  come(1);
+  meet("mode=rpc 0:step(Int32,Int32) 3<moved(String,Byte) 3<refused(String,String)", 0);
   jt_hex(&w, 1, "03 00 00 03");
   jt_forget(&w, 1);
   w.illegal = "too far";
@@ -279,8 +273,7 @@ static void test_joint_refused_is_called_where_it_is_declared(void **state) {
   jt_hex(&w, 1, "0c 00 09 0000 05000000 ffffffff");
   jt_sent(&w, 1, "");
   jt_end(&w);
-  start(ARENA);
-  come(1);
+  meet(ARENA, 0);
   jt_hex(&w, 1, "03 00 00 03");
   jt_forget(&w, 1);
   w.illegal = "too far";
@@ -299,9 +292,7 @@ static void test_joint_calls_wait_until_the_user_offers_the_object(void **state)
   (void)state;
   uint8_t buf[64];
   struct ump_writer p;
-  start(ARENA);
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly(ARENA);
   moved(&p, buf, sizeof buf);
   assert_int_equal(jt_call(&w, jt_client(&w, 0), "moved", &p), 0);
   assert_int_equal(jt_call(&w, jt_client(&w, 0), "other", NULL), 0);
@@ -385,9 +376,7 @@ static void test_joint_calls_of_the_real_library(void **state) {
 
 static void test_joint_chunks_to_users_end_their_frame(void **state) {
   (void)state;
-  start("mode=chunk");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk");
   assert_int_equal(jt_notify_bytes(&w, jt_client(&w, 0), "hi", 2), 0);
   assert_int_equal(jt_notify_bytes(&w, jt_client(&w, 0), "x", 1), 0);
   jt_sent(&w, 1, "04 00 01 6869  03 00 00 78");
@@ -399,9 +388,7 @@ static void test_joint_long_chunks_to_users_are_cut(void **state) {
   (void)state;
   enum { N = 100000 };
   char *text = calloc(1, N);
-  start("mode=chunk max_chunk=100000");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk max_chunk=100000");
   assert_int_equal(jt_notify_bytes(&w, jt_client(&w, 0), text, N), 0);
   assert_int_equal(w.conns[1].n, N + 3 + 4 * 3); /* three bytes of size, four frames */
   assert_memory_equal(w.conns[1].out, "\xff\xff\x00\x9f\x8d\x06", 6);
@@ -412,9 +399,7 @@ static void test_joint_long_chunks_to_users_are_cut(void **state) {
 
 static void test_joint_data_mode_sends_bytes_as_they_are(void **state) {
   (void)state;
-  start("mode=data");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=data");
   assert_int_equal(jt_notify_bytes(&w, jt_client(&w, 0), "hi", 2), 0);
   jt_sent(&w, 1, "03 00 6869");
   jt_end(&w);
@@ -423,8 +408,7 @@ static void test_joint_data_mode_sends_bytes_as_they_are(void **state) {
 static void test_joint_a_slow_user_gets_no_more_and_is_closed(void **state) {
   (void)state;
   static char text[32768];
-  start("mode=chunk");
-  come(1);
+  meet("mode=chunk", 0);
   w.conns[1].stuck = true;
   int err = 0;
   for (int i = 0; i < 100 && !err; i++) err = jt_notify_bytes(&w, jt_client(&w, 0), text, sizeof text);
@@ -469,9 +453,7 @@ static void test_joint_channels_that_remain_keep_their_users(void **state) {
 
 static void test_joint_a_chunk_over_a_limit_that_was_lowered_kicks(void **state) {
   (void)state;
-  start("mode=chunk max_chunk=30000");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk max_chunk=30000");
   jt_hex(&w, 1, "04 00 87 13 61"); /* 2568 bytes are to come */
   declare("lobby", "mode=chunk max_chunk=1000", NULL, NULL);
   jt_hex(&w, 1, "02 00 61");
@@ -484,9 +466,7 @@ static void test_joint_calls_that_wait_are_dropped_when_they_are_written_otherwi
   (void)state;
   uint8_t buf[64];
   struct ump_writer p;
-  start(ARENA);
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly(ARENA);
   moved(&p, buf, sizeof buf);
   assert_int_equal(jt_call(&w, jt_client(&w, 0), "moved", &p), 0);
   declare("lobby", ARENA, NULL, NULL); /* the same: it goes on waiting */
@@ -503,9 +483,7 @@ static void test_joint_calls_that_wait_are_dropped_when_they_are_written_otherwi
 
 static void test_joint_channels_that_speak_otherwise_are_closed(void **state) {
   (void)state;
-  start("mode=chunk");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk");
   declare("lobby", "mode=data", NULL, NULL);
   jt_sent(&w, 1, "00 04 00 02 00 01");
   jt_hex(&w, 1, ENTER_LOBBY "03 00 6869");
@@ -519,8 +497,7 @@ static void test_joint_channels_that_speak_otherwise_are_closed(void **state) {
 
 static void test_joint_new_objects_are_offered_to_those_who_are_there(void **state) {
   (void)state;
-  start("mode=rpc 0:step(Int32,Int32)");
-  come(1);
+  meet("mode=rpc 0:step(Int32,Int32)", 0);
   jt_sent(&w, 1, "00 03 01 00 00 03 00 00 00");
   declare("lobby", "mode=rpc 0:step(Int32) 5:jump()", NULL, NULL);
   jt_sent(&w, 1, "03 00 00 05");
@@ -531,9 +508,7 @@ static void test_joint_new_objects_are_offered_to_those_who_are_there(void **sta
 
 static void test_joint_without_a_rulebook_everybody_is_told(void **state) {
   (void)state;
-  start("mode=chunk");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk");
   ump_engine_set_rulebook(w.engine, NULL, w.now);
   assert_true(ump_engine_deadline(w.engine) <= w.now); /* who drives it hears that there is news */
   ump_engine_expire(w.engine, w.now);
@@ -563,9 +538,7 @@ static void test_joint_a_name_that_a_connection_has_is_waited_for(void **state) 
 
 static void test_joint_the_host_stops_with_reason_1(void **state) {
   (void)state;
-  start("mode=chunk");
-  come(1);
-  jt_forget(&w, 1);
+  meet_quietly("mode=chunk");
   ump_engine_drain(w.engine, w.now);
   jt_pump(&w);
   jt_sent(&w, 1, "00 04 00 02 00 01");
