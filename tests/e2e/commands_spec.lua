@@ -12,13 +12,13 @@ describe("the command line", function()
   it("explains itself", function()
     local code, out = host.run { "--help" }
     assert.equal(0, code)
-    for _, word in ipairs { "run", "check", "test", "reload", "status", "stop" } do
+    for _, word in ipairs { "new", "run", "check", "test", "reload", "status", "stop" } do
       assert.truthy(out:find("umpire " .. word, 1, true))
     end
     code, out = host.run { "--version" }
     assert.equal(0, code)
     assert.truthy(out:find "^umpire %d+%.%d+%.%d+ %(Lua 5%.4%.%d+, libuv %d")
-    for _, command in ipairs { "run", "check", "test", "reload", "status", "stop", "health", "console" } do
+    for _, command in ipairs { "new", "run", "check", "test", "reload", "status", "stop", "health", "console" } do
       code, out = host.run { command, "--help" }
       assert.equal(0, code)
       assert.truthy(out:find("^umpire " .. command))
