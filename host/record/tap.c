@@ -446,11 +446,11 @@ struct ump_tap *ump_tap_new(const struct ump_tap_cfg *cfg) {
 void ump_tap_free(struct ump_tap *t) {
   if (!t) return;
   hand_over(t);
+  while (t->given_up < t->packed) give_up_oldest(t); /* before the listeners: blobs lie in their memory */
   for (struct wrapped *l = t->listeners, *next; l; l = next) {
     next = l->next;
     ump_free(t->cfg.mem, l, sizeof *l);
   }
-  while (t->given_up < t->packed) give_up_oldest(t);
   ump_free(t->cfg.mem, t->packs, t->cap_packs * sizeof *t->packs);
   ump_free(t->cfg.mem, t, sizeof *t);
 }
