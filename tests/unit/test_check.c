@@ -232,6 +232,25 @@ static void test_check_legal_that_removes_or_asks_for_effects_is_told(void **sta
          "game.lua:7: setting client.data is not possible in legal: legal must change nothing");
 }
 
+/* The line that changes it, not the last one of a function that it calls on the way. */
+static void test_check_legal_is_told_the_line_of_the_change_after_a_call(void **state) {
+  (void)state;
+  errors("local game = { api = 1 }\n"
+         "local board = {}\n"
+         "local function half(n)\n"
+         "  local m = n // 2\n"
+         "  return m\n"
+         "end\n"
+         "function game.legal(_, event)\n"
+         "  local n = #tostring(event.name)\n"
+         "  board.n = half(n)\n"
+         "  return true\n"
+         "end\n"
+         "function game.execute() return board end\n"
+         "return game\n",
+         "game.lua:9: legal changes board.n" CHANGES);
+}
+
 static void test_check_legal_may_keep_books_of_its_own(void **state) {
   (void)state;
   errors("local throttle = require \"umpire.middleware.throttle\"\n"
@@ -354,6 +373,7 @@ int main(void) {
       cmocka_unit_test(test_check_patterns_that_are_told_do_end_a_call),
       cmocka_unit_test(test_check_legal_that_changes_something_is_told_with_the_line),
       cmocka_unit_test(test_check_legal_that_removes_or_asks_for_effects_is_told),
+      cmocka_unit_test(test_check_legal_is_told_the_line_of_the_change_after_a_call),
       cmocka_unit_test(test_check_legal_may_keep_books_of_its_own),
       cmocka_unit_test(test_check_legal_is_asked_what_its_schema_lets_through),
       cmocka_unit_test(test_check_legal_is_asked_in_a_game_that_goes_on),
