@@ -1,7 +1,8 @@
 -- The guides, tried as a reader would: files are written as they are shown, specs run, other code runs by its kind, commands
 -- and their flags are there, links lead somewhere.
 --
--- A block whose first line is "-- NAME.lua" is that file from then on. NAME_spec.lua is run by busted in the reader's folder.
+-- A block whose first line is "-- NAME.lua" is that file from then on; NAME_spec.lua is run by busted in the reader's folder.
+-- A block that begins with a blank is an excerpt of something longer, and is only to be read.
 package.path = "tests/spec/?.lua;" .. package.path
 local sim = require "umpire.sim"
 local blocks = require "blocks"
@@ -57,10 +58,10 @@ describe("each guide's code works:", function()
       local folder = os.tmpname()
       os.remove(folder)
       for _, fence in ipairs(blocks.fences(blocks.read(path), "lua")) do
-        local name = name_of(fence.code)
+        local name, is_excerpt = name_of(fence.code), fence.code:find "^%s"
         local where = ("%s:%d"):format(path, fence.line)
         local ok, why = pcall(function()
-          if name then try_file(folder, name, fence.code) else blocks.try(fence.code, where) end
+          if name then try_file(folder, name, fence.code) elseif not is_excerpt then blocks.try(fence.code, where) end
         end)
         assert(ok, where .. ": " .. tostring(why))
       end
