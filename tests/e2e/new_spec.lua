@@ -26,11 +26,11 @@ local function green(folder, name, bin)
   assert.truthy(out:find(name .. ".lua is a good rulebook", 1, true), out)
   code, out = sh(folder, "umpire test -o TAP", bin)
   assert.equal(0, code, out)
-  assert.truthy(out:find "ok 6" and not out:find "not ok", out)
+  assert.truthy(out:find "ok 7" and not out:find "not ok", out)
   if not os.getenv "UMPIRE_PRELOAD" then -- the interpreter would need it from the start
     code, out = sh(folder, "lua5.4 $(command -v busted) -o TAP", bin)
     assert.equal(0, code, out)
-    assert.truthy(out:find "ok 6", out)
+    assert.truthy(out:find "ok 7", out)
   end
   code, out = sh(folder, "luacheck -q .", bin)
   assert.equal(0, code, out)

@@ -69,4 +69,14 @@ describe("@NAME@", function()
     local range = bob:last "known"
     assert.is_true(ann:last "found" ~= nil or range.low == 51 or range.high == 49)
   end)
+
+  it("stands a reload after every event", function()
+    local twice = sim.run("@NAME@.lua", { reload = "every" }) -- fails when a run without would go otherwise
+    local cid = twice:connect "neteria"
+    for guess = 10, 90, 10 do
+      cid:event("guess", guess)
+      twice:advance(0.6)
+    end
+    twice:close()
+  end)
 end)
