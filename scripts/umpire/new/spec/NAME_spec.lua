@@ -71,7 +71,8 @@ describe("@NAME@", function()
   end)
 
   it("stands a reload after every event", function()
-    local twice = sim.run("@NAME@.lua", { reload = "every" }) -- fails when a run without would go otherwise
+    -- fails when a run without reloads would go otherwise
+    local twice = sim.run("@NAME@.lua", { reload = "every" })
     local cid = twice:connect "neteria"
     for guess = 10, 90, 10 do
       cid:event("guess", guess)
