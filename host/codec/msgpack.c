@@ -1,5 +1,5 @@
-/* MessagePack to plain data. The formats are those of the MessagePack specification (msgpack.org); what is refused and why is in
- * wire/pygase sections 4 and 8. */
+/* MessagePack to plain data. The formats are those of the MessagePack specification (msgpack.org); what is refused and
+ * why is in wire/pygase sections 4 and 8. */
 #include "codec/msgpack.h"
 
 #include <math.h>
@@ -67,6 +67,7 @@ int ump_msgpack_get(struct ump_msgpack_reader *m, struct ump_plain *out, bool *t
   if (b < 0xc0) return *text = true, string(m, out, b & 0x1f, true);
   if (b >= 0xe0) return integer(m, out, (int8_t)b);
   *text = b >= 0xd9 && b <= 0xdb;
+  // clang-format off
   switch (b) {
   case 0xc0: return out->tag = UMP_PLAIN_NIL, 1;
   case 0xc2: return out->tag = UMP_PLAIN_FALSE, 1;
@@ -93,12 +94,13 @@ int ump_msgpack_get(struct ump_msgpack_reader *m, struct ump_plain *out, bool *t
   case 0xdf: return container(m, out, UMP_PLAIN_MAP, ump_read_u32be(&m->r));
   default: return fail(m); /* c1, which nobody writes, and the ext types */
   }
+  // clang-format on
 }
 
 /* ---- keys that are there twice ---- */
 
-#define PAIRS 16                       /* so few keys are compared each with each */
-#define KEYS (UMP_MSGPACK_VALUES / 2)
+#define PAIRS 16 /* so few keys are compared each with each */
+#define KEYS  (UMP_MSGPACK_VALUES / 2)
 
 static int compare(struct ump_bytes a, struct ump_bytes b) {
   int c = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
@@ -155,10 +157,18 @@ static bool keys_differ(struct ump_bytes map, uint32_t n) {
 
 static int put(struct ump_msgpack_reader *m, struct ump_writer *out, const struct ump_plain *v) {
   switch (v->tag) {
-  case UMP_PLAIN_INT: ump_plain_put_int(out, v->i); break;
-  case UMP_PLAIN_FLOAT: ump_plain_put_float(out, v->f); break;
-  case UMP_PLAIN_STRING: ump_plain_put_string(out, v->s); break;
-  default: ump_plain_put_tag(out, v->tag); break;
+  case UMP_PLAIN_INT:
+    ump_plain_put_int(out, v->i);
+    break;
+  case UMP_PLAIN_FLOAT:
+    ump_plain_put_float(out, v->f);
+    break;
+  case UMP_PLAIN_STRING:
+    ump_plain_put_string(out, v->s);
+    break;
+  default:
+    ump_plain_put_tag(out, v->tag);
+    break;
   }
   return out->full ? fail(m) : 1;
 }

@@ -1,5 +1,5 @@
-/* Plain data to MessagePack, by msgpack-c's packer: its template, made to write into a writer of ours, so that there is no call
- * through a pointer for each value. msgpack/pack.h would bring objects and zones along, and with them stdio. */
+/* Plain data to MessagePack, by msgpack-c's packer: its template, made to write into a writer of ours, so that there is
+ * no call through a pointer for each value. msgpack/pack.h would bring objects and zones along, and with them stdio. */
 #include <float.h>
 #include <math.h>
 
@@ -13,26 +13,38 @@ typedef struct msgpack_timestamp { /* the template names it; nobody here does (w
   uint32_t tv_nsec;
 } msgpack_timestamp;
 
-#define msgpack_pack_inline_func(name) static inline int msgpack_pack##name
-#define msgpack_pack_inline_func_cint(name) static inline int msgpack_pack##name
-#define msgpack_pack_inline_func_fixint(name) static inline int msgpack_pack_fix##name
-#define msgpack_pack_user struct ump_writer *
+#define msgpack_pack_inline_func(name)             static inline int msgpack_pack##name
+#define msgpack_pack_inline_func_cint(name)        static inline int msgpack_pack##name
+#define msgpack_pack_inline_func_fixint(name)      static inline int msgpack_pack_fix##name
+#define msgpack_pack_user                          struct ump_writer *
 #define msgpack_pack_append_buffer(user, buf, len) return ump_write_bytes(user, ump_bytes(buf, len)), 0
 #include <msgpack/pack_template.h>
 
-void ump_msgpack_put_nil(struct ump_writer *w) { msgpack_pack_nil(w); }
-void ump_msgpack_put_int(struct ump_writer *w, int64_t v) { msgpack_pack_int64(w, v); }
-void ump_msgpack_put_array(struct ump_writer *w, uint32_t count) { msgpack_pack_array(w, count); }
-void ump_msgpack_put_map(struct ump_writer *w, uint32_t count) { msgpack_pack_map(w, count); }
+void ump_msgpack_put_nil(struct ump_writer *w) {
+  msgpack_pack_nil(w);
+}
+void ump_msgpack_put_int(struct ump_writer *w, int64_t v) {
+  msgpack_pack_int64(w, v);
+}
+void ump_msgpack_put_array(struct ump_writer *w, uint32_t count) {
+  msgpack_pack_array(w, count);
+}
+void ump_msgpack_put_map(struct ump_writer *w, uint32_t count) {
+  msgpack_pack_map(w, count);
+}
 
 void ump_msgpack_put_bool(struct ump_writer *w, bool v) {
-  if (v) msgpack_pack_true(w);
-  else msgpack_pack_false(w);
+  if (v)
+    msgpack_pack_true(w);
+  else
+    msgpack_pack_false(w);
 }
 
 void ump_msgpack_put_float(struct ump_writer *w, double v) {
-  if (isfinite(v) && fabs(v) > (double)FLT_MAX) msgpack_pack_double(w, v);
-  else msgpack_pack_float(w, (float)v);
+  if (isfinite(v) && fabs(v) > (double)FLT_MAX)
+    msgpack_pack_double(w, v);
+  else
+    msgpack_pack_float(w, (float)v);
 }
 
 void ump_msgpack_put_bin(struct ump_writer *w, struct ump_bytes s) {
@@ -83,20 +95,30 @@ static bool value(struct walk *k, unsigned depth) {
   if (!depth || k->w->full || !ump_plain_get(k->r, &v)) return false;
   switch (v.tag) {
   case UMP_PLAIN_NIL:
-  case UMP_PLAIN_NULL: return ump_msgpack_put_nil(k->w), true;
+  case UMP_PLAIN_NULL:
+    return ump_msgpack_put_nil(k->w), true;
   case UMP_PLAIN_FALSE:
-  case UMP_PLAIN_TRUE: return ump_msgpack_put_bool(k->w, v.tag == UMP_PLAIN_TRUE), true;
-  case UMP_PLAIN_INT: return ump_msgpack_put_int(k->w, v.i), true;
-  case UMP_PLAIN_FLOAT: return ump_msgpack_put_float(k->w, v.f), true;
+  case UMP_PLAIN_TRUE:
+    return ump_msgpack_put_bool(k->w, v.tag == UMP_PLAIN_TRUE), true;
+  case UMP_PLAIN_INT:
+    return ump_msgpack_put_int(k->w, v.i), true;
+  case UMP_PLAIN_FLOAT:
+    return ump_msgpack_put_float(k->w, v.f), true;
   case UMP_PLAIN_STRING:
-    if (k->marker.n && ump_bytes_equal(v.s, k->marker)) ump_msgpack_put_nil(k->w); /* it would be read as one */
-    else ump_msgpack_put_string(k->w, v.s);
+    if (k->marker.n && ump_bytes_equal(v.s, k->marker))
+      ump_msgpack_put_nil(k->w); /* it would be read as one */
+    else
+      ump_msgpack_put_string(k->w, v.s);
     return true;
   case UMP_PLAIN_ARRAY:
-  case UMP_PLAIN_TUPLE: return ump_msgpack_put_array(k->w, v.count), values(k, v.count, depth - 1);
-  case UMP_PLAIN_MAP: return ump_msgpack_put_map(k->w, v.count), values(k, 2 * (uint64_t)v.count, depth - 1);
-  case UMP_PLAIN_MIXED: return mixed(k, v.count, depth - 1);
-  case UMP_PLAIN_DELETE: return ump_msgpack_put_bin(k->w, k->marker), true;
+  case UMP_PLAIN_TUPLE:
+    return ump_msgpack_put_array(k->w, v.count), values(k, v.count, depth - 1);
+  case UMP_PLAIN_MAP:
+    return ump_msgpack_put_map(k->w, v.count), values(k, 2 * (uint64_t)v.count, depth - 1);
+  case UMP_PLAIN_MIXED:
+    return mixed(k, v.count, depth - 1);
+  case UMP_PLAIN_DELETE:
+    return ump_msgpack_put_bin(k->w, k->marker), true;
   }
   return false;
 }

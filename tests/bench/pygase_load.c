@@ -2,13 +2,14 @@
  *
  *   bench_pygase --port P --pid SERVER [--clients N] [--seconds S] [--events E] [--entities M --moving K]
  *
- * Without events: clients that only keep in touch, spread over the interval. With entities the rulebook (pygase_rules.lua) is told to
- * keep a state of M and to move K of them 20 times a second. With events: each client sends 30 packages of E events whenever it
- * hears from the server; those that were acknowledged count.
+ * Without events: clients that only keep in touch, spread over the interval. With entities the rulebook
+ * (pygase_rules.lua) is told to keep a state of M and to move K of them 20 times a second. With events: each client
+ * sends 30 packages of E events whenever it hears from the server; those that were acknowledged count.
  *
- * Lateness of a package: how much later it came than the earliest of its client's, counted by sequence and 25 ms; not of clients
- * that are sent 20 a second because of high latencies, which are counted. Lateness of a tick: the same for the time that the state carries, by 50 ms. Age: from that time to when a client had it.
- * Costs are the server's CPU time, all its threads. Results are `key value` lines. */
+ * Lateness of a package: how much later it came than the earliest of its client's, counted by sequence and 25 ms; not
+ * of clients that are sent 20 a second because of high latencies, which are counted. Lateness of a tick: the same for
+ * the time that the state carries, by 50 ms. Age: from that time to when a client had it. Costs are the server's CPU
+ * time, all its threads. Results are `key value` lines. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -26,12 +27,12 @@ struct client {
   uint16_t sequence, newest, time_order, confirmed;
   uint32_t before;
   bool connected;
-  int64_t next;               /* when it speaks again, ns */
-  uint16_t first, last;       /* sequences within the measurement */
-  uint32_t n;                 /* packages heard in it */
-  int64_t earliest;           /* arrival - sequence * interval, the least */
+  int64_t next;         /* when it speaks again, ns */
+  uint16_t first, last; /* sequences within the measurement */
+  uint32_t n;           /* packages heard in it */
+  int64_t earliest;     /* arrival - sequence * interval, the least */
   uint64_t acked;
-  uint32_t t;                 /* the newest time of the state that it has */
+  uint32_t t; /* the newest time of the state that it has */
 };
 
 struct arrival { /* of a package within the measurement */
@@ -73,11 +74,19 @@ static double server_cpu(const struct load *l) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static uint32_t address(unsigned i) { return (127u << 24) + 1024 + i; }
+static uint32_t address(unsigned i) {
+  return (127u << 24) + 1024 + i;
+}
 
-static void put16(char *p, unsigned v) { p[0] = (char)(v >> 8), p[1] = (char)v; }
-static unsigned get16(const char *p) { return (unsigned)(uint8_t)p[0] << 8 | (uint8_t)p[1]; }
-static uint16_t after(uint16_t v) { return v == 65535 ? 1 : (uint16_t)(v + 1); }
+static void put16(char *p, unsigned v) {
+  p[0] = (char)(v >> 8), p[1] = (char)v;
+}
+static unsigned get16(const char *p) {
+  return (unsigned)(uint8_t)p[0] << 8 | (uint8_t)p[1];
+}
+static uint16_t after(uint16_t v) {
+  return v == 65535 ? 1 : (uint16_t)(v + 1);
+}
 static int ahead(int a, int b) {
   int d = a - b;
   return d > 32767 ? d - 65535 : d < -32767 ? d + 65535 : d;
@@ -211,11 +220,16 @@ static bool congested(const struct load *l, const struct client *c, double took)
   return !l->events && c->n < 30 * took;
 }
 
-static void tell(const char *key, double v) { printf("%s %.9g\n", key, v); }
+static void tell(const char *key, double v) {
+  printf("%s %.9g\n", key, v);
+}
 
 static void tell_histogram(const char *name, const struct histogram *h) {
   char key[64];
-  static const struct { const char *name; double q; } at[] = {{"p50", .5}, {"p99", .99}, {"p999", .999}};
+  static const struct {
+    const char *name;
+    double q;
+  } at[] = {{"p50", .5}, {"p99", .99}, {"p999", .999}};
   if (!h->n) return;
   for (int i = 0; i < 3; i++) {
     snprintf(key, sizeof key, "%s_%s_us", name, at[i].name);
@@ -263,13 +277,15 @@ int main(int argc, char **argv) {
   l.entities = (unsigned)argument(argc, argv, "entities", 0);
   l.moving = (unsigned)argument(argc, argv, "moving", 0);
   l.pid = (int)argument(argc, argv, "pid", 0);
-  if (l.events > 5 || port_open(&l.port, (uint16_t)argument(argc, argv, "port", 0), l.events ? PORT_TRAIN : 1)) die("bench_pygase");
+  if (l.events > 5 || port_open(&l.port, (uint16_t)argument(argc, argv, "port", 0), l.events ? PORT_TRAIN : 1))
+    die("bench_pygase");
   l.clients = calloc(l.n, sizeof *l.clients);
   l.cap_arrivals = (size_t)(l.n * 45 * (l.seconds + 1));
   l.arrivals = calloc(l.cap_arrivals, sizeof *l.arrivals);
   if (!l.clients || !l.arrivals) die("memory");
   int64_t now = now_ns();
-  for (unsigned i = 0; i < l.n; i++) l.clients[i].next = now + (int64_t)((double)i / l.n * (l.n > 1000 ? 1e9 : INTERVAL));
+  for (unsigned i = 0; i < l.n; i++)
+    l.clients[i].next = now + (int64_t)((double)i / l.n * (l.n > 1000 ? 1e9 : INTERVAL));
   for (int i = 0; i < 100 && n_connected(&l) < l.n; i++) run(&l, 0.1);
   if (l.entities) start(&l), run(&l, l.seconds < 1 ? 0.5 : 2);
   run(&l, l.seconds < 1 ? 0.2 : 3); /* latencies of the first moments are forgotten */
@@ -290,7 +306,9 @@ int main(int argc, char **argv) {
   tell("doubled", (double)l.doubled);
   tell("acked", (double)l.acked);
   tell("updates_per_client_second", (double)l.updates / took / l.n);
-  if (l.events) tell("events_per_cpu_second", (double)l.acked * l.events / used), tell("events_per_second", (double)l.acked * l.events / took);
+  if (l.events)
+    tell("events_per_cpu_second", (double)l.acked * l.events / used),
+        tell("events_per_second", (double)l.acked * l.events / took);
   tell_histogram("late", &l.lateness);
   tell_histogram("age", &l.age);
   tell_histogram("tick_late", &l.ticks);

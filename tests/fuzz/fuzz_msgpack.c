@@ -1,5 +1,6 @@
-/* MessagePack from strangers. What is read, written and read again is the same (floats become single at the first writing);
- * nothing is read or written beyond its slice, and what is written stays within the growth that is promised. */
+/* MessagePack from strangers. What is read, written and read again is the same (floats become single at the first
+ * writing); nothing is read or written beyond its slice, and what is written stays within the growth that is promised.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (!read_into(ump_bytes(data, n), &first)) return 0;
   must(first.n <= UMP_MSGPACK_GROWTH * n);
   write_into(ump_written(&first), &packed);
-  if (packed.n > MOST || !read_into(ump_written(&packed), &again)) { /* a double that single precision makes infinite stays double */
+  if (packed.n > MOST ||
+      !read_into(ump_written(&packed), &again)) { /* a double that single precision makes infinite stays double */
     must(packed.n > MOST);
     return 0;
   }

@@ -48,22 +48,33 @@ static enum what get(struct in *r, long *v, const uint8_t **s) {
   enum what what = INT;
   if (b < 0x80) return *v = b, INT;
   if (b < 0x90) return *v = b & 15, MAP;
-  if (b >= 0xa0 && b < 0xc0) *v = b & 31, what = STR;
-  else if (b == 0xc4) *v = byte(r), what = BIN;
-  else if (b == 0xd9) *v = byte(r), what = STR;
-  else if (b == 0xda) *v = number(r, 2), what = STR;
-  else if (b == 0xcc) return *v = byte(r), INT;
-  else if (b == 0xcd) return *v = number(r, 2), INT;
-  else if (b == 0xce) return *v = number(r, 4), INT;
-  else if (b == 0xde) return *v = number(r, 2), MAP;
-  else return OTHER;
+  if (b >= 0xa0 && b < 0xc0)
+    *v = b & 31, what = STR;
+  else if (b == 0xc4)
+    *v = byte(r), what = BIN;
+  else if (b == 0xd9)
+    *v = byte(r), what = STR;
+  else if (b == 0xda)
+    *v = number(r, 2), what = STR;
+  else if (b == 0xcc)
+    return *v = byte(r), INT;
+  else if (b == 0xcd)
+    return *v = number(r, 2), INT;
+  else if (b == 0xce)
+    return *v = number(r, 4), INT;
+  else if (b == 0xde)
+    return *v = number(r, 2), MAP;
+  else
+    return OTHER;
   *s = r->p;
   assert_true(r->end - r->p >= *v);
   r->p += *v;
   return what;
 }
 
-static bool is_marker(enum what what, long n, const uint8_t *s) { return what == BIN && n == 4 && !memcmp(s, "\xd2\x81\xe5\xba", 4); }
+static bool is_marker(enum what what, long n, const uint8_t *s) {
+  return what == BIN && n == 4 && !memcmp(s, "\xd2\x81\xe5\xba", 4);
+}
 
 static int scalar(enum what what, long v, const uint8_t *s) {
   char text[2048] = {0};
@@ -123,8 +134,10 @@ static void update(struct pg_client *c, struct ump_bytes bytes) {
   c->time_order = (uint16_t)v;
   while (--n) {
     assert_int_equal(get(&r, &v, &s), STR);
-    if (v == 11 && !memcmp(s, "game_status", 11)) assert_int_equal(get(&r, &v, &s), INT), c->game_status = (int)v;
-    else merge(c, s[1] - '0', &r);
+    if (v == 11 && !memcmp(s, "game_status", 11))
+      assert_int_equal(get(&r, &v, &s), INT), c->game_status = (int)v;
+    else
+      merge(c, s[1] - '0', &r);
   }
   assert_ptr_equal(r.p, r.end);
 }

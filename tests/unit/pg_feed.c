@@ -190,7 +190,8 @@ static int make(struct pg_feed *f, long from, struct ump_patch **out) {
     return UMP_ENOMEM;
   }
   memcpy(bytes, text, w.n);
-  *p = (struct patch){.face = {.to = to, .exact = exact, .whole = from < 0, .plain = ump_bytes(bytes, w.n)}, .refs = 1, .bytes = w.n};
+  *p = (struct patch){
+      .face = {.to = to, .exact = exact, .whole = from < 0, .plain = ump_bytes(bytes, w.n)}, .refs = 1, .bytes = w.n};
   f->n_patches++, f->made++;
   *out = &p->face;
   return 1;

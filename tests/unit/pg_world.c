@@ -20,11 +20,14 @@ void pg_open(struct pg_world *w, struct pg_cfg cfg) {
   assert_non_null(w->judged);
   w->feed = (struct pg_feed){.face = {&pg_feed_ops, &w->feed}, .mem = &w->mem};
   struct ump_option_value options[] = {{.name = "host_shutdown", .number = cfg.host_shutdown}};
-  struct ump_proto_cfg proto = {
-      .mem = cfg.mem ? cfg.mem : &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log,
-      .feed = cfg.no_feed ? NULL : &w->feed.face,
-      .limit = cfg.limit ? cfg.limit : 50, .per_address = cfg.per_address ? cfg.per_address : 64,
-      .options = options, .n_options = 1};
+  struct ump_proto_cfg proto = {.mem = cfg.mem ? cfg.mem : &w->mem.mem,
+                                .rng = &w->rng.rng,
+                                .log = &w->log.log,
+                                .feed = cfg.no_feed ? NULL : &w->feed.face,
+                                .limit = cfg.limit ? cfg.limit : 50,
+                                .per_address = cfg.per_address ? cfg.per_address : 64,
+                                .options = options,
+                                .n_options = 1};
   w->created = OPS->create(&w->proto, &proto, w->now);
 }
 
@@ -54,7 +57,9 @@ struct ump_addr pg_addr(unsigned host, uint16_t port) {
 
 /* ---- the engine's part ---- */
 
-static struct ump_client *client_of(struct pg_there *t) { return (struct ump_client *)(void *)t; }
+static struct ump_client *client_of(struct pg_there *t) {
+  return (struct ump_client *)(void *)t;
+}
 
 static void connect(struct pg_world *w, const struct ump_event *ev) {
   struct pg_there *t = &w->sessions[ev->session];
@@ -105,18 +110,29 @@ static void pull(struct pg_world *w) {
   struct ump_event ev;
   while (OPS->next(w->proto, &ev, w->now)) {
     switch (ev.type) {
-    case UMP_EVENT_CONNECT: connect(w, &ev); break;
-    case UMP_EVENT_JUDGE: judge(w, &ev); break;
-    case UMP_EVENT_DISCONNECT: disconnect(w, &ev); break;
-    case UMP_EVENT_STOP: w->n_stops++; break;
-    default: fail_msg("an event that PyGaSe has no use for");
+    case UMP_EVENT_CONNECT:
+      connect(w, &ev);
+      break;
+    case UMP_EVENT_JUDGE:
+      judge(w, &ev);
+      break;
+    case UMP_EVENT_DISCONNECT:
+      disconnect(w, &ev);
+      break;
+    case UMP_EVENT_STOP:
+      w->n_stops++;
+      break;
+    default:
+      fail_msg("an event that PyGaSe has no use for");
     }
   }
 }
 
 /* ---- what comes out ---- */
 
-static unsigned u16(const uint8_t *p) { return (unsigned)p[0] << 8 | p[1]; }
+static unsigned u16(const uint8_t *p) {
+  return (unsigned)p[0] << 8 | p[1];
+}
 
 static int find_int(struct ump_bytes map, const char *key) { /* a small map of ours; the value is an integer */
   size_t n = strlen(key);
@@ -181,7 +197,9 @@ void pg_pass(struct pg_world *w, ump_time t) {
   w->now = end;
 }
 
-const struct pg_sent_package *pg_take(struct pg_world *w) { return w->seen < w->n_sent ? &w->sent[w->seen++] : NULL; }
+const struct pg_sent_package *pg_take(struct pg_world *w) {
+  return w->seen < w->n_sent ? &w->sent[w->seen++] : NULL;
+}
 
 const struct pg_sent_package *pg_last(struct pg_world *w) {
   assert_true(w->n_sent > 0);
@@ -189,7 +207,9 @@ const struct pg_sent_package *pg_last(struct pg_world *w) {
   return &w->sent[w->n_sent - 1];
 }
 
-void pg_forget_sent(struct pg_world *w) { w->n_sent = w->seen = 0; }
+void pg_forget_sent(struct pg_world *w) {
+  w->n_sent = w->seen = 0;
+}
 
 uint64_t pg_counter(struct pg_world *w, const char *name) {
   struct ump_counters c = OPS->counters(w->proto);
@@ -246,7 +266,8 @@ void pg_say(struct pg_world *w, struct ump_addr from, unsigned sequence, unsigne
   pg_in(w, from, p.bytes, p.n);
 }
 
-void pg_say_event(struct pg_world *w, struct ump_addr from, unsigned sequence, unsigned ack, unsigned time_order, const char *name) {
+void pg_say_event(struct pg_world *w, struct ump_addr from, unsigned sequence, unsigned ack, unsigned time_order,
+                  const char *name) {
   struct pg_package p = pg_package(sequence, ack, 0, time_order);
   pg_add_plain_event(&p, name);
   pg_in(w, from, p.bytes, p.n);

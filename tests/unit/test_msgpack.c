@@ -45,19 +45,33 @@ static void writes(struct ump_writer *plain, const char *want, size_t n) {
   plain->n = 0;
 }
 
-#define READS(literal) reads(literal, sizeof(literal) - 1, &w), w.n = 0
+#define READS(literal)   reads(literal, sizeof(literal) - 1, &w), w.n = 0
 #define REFUSES(literal) refuses(literal, sizeof(literal) - 1)
-#define WRITES(literal) writes(&w, literal, sizeof(literal) - 1)
-#define PLAIN uint8_t plain[4096]; struct ump_writer w = ump_writer(plain, sizeof plain)
+#define WRITES(literal)  writes(&w, literal, sizeof(literal) - 1)
+#define PLAIN                                                                                                          \
+  uint8_t plain[4096];                                                                                                 \
+  struct ump_writer w = ump_writer(plain, sizeof plain)
 
 static void test_msgpack_reads_every_form_of_an_integer(void **state) {
   (void)state;
   PLAIN;
-  static const struct { const char *p; size_t n; int64_t v; } forms[] = {
-      {"\x00", 1, 0}, {"\x7f", 1, 127}, {"\xff", 1, -1}, {"\xe0", 1, -32}, {"\xcc\xff", 2, 255}, {"\xcd\xff\xff", 3, 65535},
-      {"\xce\xff\xff\xff\xff", 5, 4294967295}, {"\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 9, INT64_MAX}, {"\xd0\x80", 2, -128},
-      {"\xd1\x80\x00", 3, -32768}, {"\xd2\x80\x00\x00\x00", 5, INT32_MIN}, {"\xd3\x80\x00\x00\x00\x00\x00\x00\x00", 9, INT64_MIN},
-      {"\xd3\x00\x00\x00\x00\x00\x00\x00\x05", 9, 5}};
+  static const struct {
+    const char *p;
+    size_t n;
+    int64_t v;
+  } forms[] = {{"\x00", 1, 0},
+               {"\x7f", 1, 127},
+               {"\xff", 1, -1},
+               {"\xe0", 1, -32},
+               {"\xcc\xff", 2, 255},
+               {"\xcd\xff\xff", 3, 65535},
+               {"\xce\xff\xff\xff\xff", 5, 4294967295},
+               {"\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", 9, INT64_MAX},
+               {"\xd0\x80", 2, -128},
+               {"\xd1\x80\x00", 3, -32768},
+               {"\xd2\x80\x00\x00\x00", 5, INT32_MIN},
+               {"\xd3\x80\x00\x00\x00\x00\x00\x00\x00", 9, INT64_MIN},
+               {"\xd3\x00\x00\x00\x00\x00\x00\x00\x05", 9, 5}};
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     ump_plain_put_int(&w, forms[i].v);
     reads(forms[i].p, forms[i].n, &w), w.n = 0;
@@ -88,12 +102,17 @@ static void test_msgpack_reads_strings_and_bins_of_every_length(void **state) {
   PLAIN;
   ump_plain_put_string(&w, ump_text("")), READS("\xa0");
   ump_plain_put_string(&w, ump_text("\xc3\xa9")), READS("\xa2\xc3\xa9");
-  ump_plain_put_string(&w, ump_text("ab")), READS("\xd9\x02" "ab");
-  ump_plain_put_string(&w, ump_text("ab")), READS("\xda\x00\x02" "ab");
-  ump_plain_put_string(&w, ump_text("ab")), READS("\xdb\x00\x00\x00\x02" "ab");
+  ump_plain_put_string(&w, ump_text("ab")), READS("\xd9\x02"
+                                                  "ab");
+  ump_plain_put_string(&w, ump_text("ab")), READS("\xda\x00\x02"
+                                                  "ab");
+  ump_plain_put_string(&w, ump_text("ab")), READS("\xdb\x00\x00\x00\x02"
+                                                  "ab");
   ump_plain_put_string(&w, ump_bytes("\xff\x00", 2)), READS("\xc4\x02\xff\x00");
-  ump_plain_put_string(&w, ump_text("a")), READS("\xc5\x00\x01" "a");
-  ump_plain_put_string(&w, ump_text("a")), READS("\xc6\x00\x00\x00\x01" "a");
+  ump_plain_put_string(&w, ump_text("a")), READS("\xc5\x00\x01"
+                                                 "a");
+  ump_plain_put_string(&w, ump_text("a")), READS("\xc6\x00\x00\x00\x01"
+                                                 "a");
   REFUSES("\xa1\xff");
   REFUSES("\xa3\xed\xa0\x80"); /* a surrogate */
 }
@@ -125,7 +144,8 @@ static void test_msgpack_refuses_ext_and_what_nobody_writes(void **state) {
   REFUSES("\xd5\x01\x01\x01");
   REFUSES("\xd6\xff\x00\x00\x00\x00");
   REFUSES("\xd7\xff\x00\x00\x00\x00\x00\x00\x00\x00");
-  REFUSES("\xd8\x01" "0123456789abcdef");
+  REFUSES("\xd8\x01"
+          "0123456789abcdef");
   REFUSES("\x01\x01"); /* something behind the value */
   REFUSES("");
 }
@@ -135,11 +155,16 @@ static void test_msgpack_keys_are_strings_or_integers_and_each_is_there_once(voi
   PLAIN;
   ump_plain_put_map(&w, 2), ump_plain_put_int(&w, 1), ump_plain_put_int(&w, 2);
   ump_plain_put_string(&w, ump_text("1")), ump_plain_put_int(&w, 3);
-  READS("\x82\x01\x02\xa1" "1\x03");
+  READS("\x82\x01\x02\xa1"
+        "1\x03");
   REFUSES("\x82\x01\x02\x01\x03");
-  REFUSES("\x82\x01\x02\xd0\x01\x03");             /* the same number, otherwise written */
-  REFUSES("\x82\xa1" "a\x01\xd9\x01" "a\x01");
-  REFUSES("\x82\xa1" "a\x01\xc4\x01" "a\x01");     /* a str and a bin: to rules the same string */
+  REFUSES("\x82\x01\x02\xd0\x01\x03"); /* the same number, otherwise written */
+  REFUSES("\x82\xa1"
+          "a\x01\xd9\x01"
+          "a\x01");
+  REFUSES("\x82\xa1"
+          "a\x01\xc4\x01"
+          "a\x01"); /* a str and a bin: to rules the same string */
   REFUSES("\x91\x82\x01\x02\x01\x03");
   REFUSES("\x81\xc0\x01");
   REFUSES("\x81\xc3\x01");
@@ -174,7 +199,8 @@ static void test_msgpack_never_believes_a_count(void **state) {
   REFUSES("\xdd\xff\xff\xff\xff");
   REFUSES("\xdf\xff\xff\xff\xff\x01\x01");
   REFUSES("\xdf\x80\x00\x00\x00");
-  REFUSES("\xdb\xff\xff\xff\xff" "abc");
+  REFUSES("\xdb\xff\xff\xff\xff"
+          "abc");
   REFUSES("\xc6\xff\xff\xff\xff");
   REFUSES("\x92\x01");
   REFUSES("\x81\x01");
@@ -234,7 +260,8 @@ static void test_msgpack_writes_text_as_str_and_anything_else_as_bin(void **stat
   (void)state;
   PLAIN;
   ump_plain_put_string(&w, ump_text("\xc3\xa9")), WRITES("\xa2\xc3\xa9");
-  ump_plain_put_string(&w, ump_text("0123456789abcdef0123456789abcdef")), WRITES("\xd9\x20" "0123456789abcdef0123456789abcdef");
+  ump_plain_put_string(&w, ump_text("0123456789abcdef0123456789abcdef")), WRITES("\xd9\x20"
+                                                                                 "0123456789abcdef0123456789abcdef");
   ump_plain_put_string(&w, ump_text("\xff")), WRITES("\xc4\x01\xff");
 }
 
@@ -244,7 +271,8 @@ static void test_msgpack_writes_tables(void **state) {
   ump_plain_put_array(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_NULL), WRITES("\x91\xc0");
   ump_plain_put_tuple(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_TRUE), WRITES("\x91\xc3");
   ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("a")), ump_plain_put_tag(&w, UMP_PLAIN_DELETE);
-  WRITES("\x81\xa1" "a\xc4\x04\xd2\x81\xe5\xba");
+  WRITES("\x81\xa1"
+         "a\xc4\x04\xd2\x81\xe5\xba");
   ump_plain_put_mixed(&w, 2), ump_plain_put_int(&w, 7), ump_plain_put_int(&w, 8);
   ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("k")), ump_plain_put_int(&w, 9);
   WRITES("\x83\x01\x07\x02\x08\xa1k\x09"); /* as Lua has it: keys 1 and 2 */
@@ -272,11 +300,21 @@ static void test_msgpack_tells_broken_plain_data_from_want_of_room(void **state)
 static void put_random(struct ump_writer *w, const struct ump_rng *rng, int depth) {
   uint64_t n = ump_rng_below(rng, 5);
   switch (ump_rng_below(rng, depth ? 7 : 5)) {
-  case 0: ump_plain_put_tag(w, UMP_PLAIN_NIL); break;
-  case 1: ump_plain_put_tag(w, UMP_PLAIN_TRUE); break;
-  case 2: ump_plain_put_int(w, (int64_t)(ump_rng_u64(rng) >> ump_rng_below(rng, 64))); break;
-  case 3: ump_plain_put_float(w, (double)(float)ump_rng_unit(rng)); break;
-  case 4: ump_plain_put_string(w, ump_bytes("abc\xff\xff", n)); break;
+  case 0:
+    ump_plain_put_tag(w, UMP_PLAIN_NIL);
+    break;
+  case 1:
+    ump_plain_put_tag(w, UMP_PLAIN_TRUE);
+    break;
+  case 2:
+    ump_plain_put_int(w, (int64_t)(ump_rng_u64(rng) >> ump_rng_below(rng, 64)));
+    break;
+  case 3:
+    ump_plain_put_float(w, (double)(float)ump_rng_unit(rng));
+    break;
+  case 4:
+    ump_plain_put_string(w, ump_bytes("abc\xff\xff", n));
+    break;
   case 5:
     ump_plain_put_array(w, (uint32_t)n);
     while (n--) put_random(w, rng, depth - 1);
@@ -284,8 +322,10 @@ static void put_random(struct ump_writer *w, const struct ump_rng *rng, int dept
   default:
     ump_plain_put_map(w, (uint32_t)n);
     for (uint64_t i = 0; i < n; i++) {
-      if (i & 1) ump_plain_put_int(w, (int64_t)i);
-      else ump_plain_put_string(w, ump_bytes("wxyz", i));
+      if (i & 1)
+        ump_plain_put_int(w, (int64_t)i);
+      else
+        ump_plain_put_string(w, ump_bytes("wxyz", i));
       put_random(w, rng, depth - 1);
     }
   }
@@ -298,7 +338,8 @@ static void test_msgpack_round_trip(void **state) {
   ump_rng_seed(&seeded, 11);
   struct ump_rng rng = ump_rng_of(&seeded);
   for (int i = 0; i < 5000; i++) {
-    struct ump_writer w = ump_writer(plain, sizeof plain), p = ump_writer(packed, sizeof packed), a = ump_writer(again, sizeof again);
+    struct ump_writer w = ump_writer(plain, sizeof plain), p = ump_writer(packed, sizeof packed),
+                      a = ump_writer(again, sizeof again);
     put_random(&w, &rng, 5);
     assert_false(w.full);
     struct ump_reader r = ump_reader(ump_written(&w));

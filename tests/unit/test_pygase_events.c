@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARGS "\xachandler_args"
+#define ARGS   "\xachandler_args"
 #define KWARGS "\xaehandler_kwargs"
 
 struct scene { /* a listener with one client that is connected */
@@ -64,13 +64,19 @@ static void test_pygase_args_are_the_array_part_and_kwargs_the_hash_part(void **
 
   w.n = 0;
   ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("dx")), ump_plain_put_int(&w, -1);
-  assert_plain(SAY(s, ARGS "\x90" KWARGS "\x81\xa2" "dx\xff"), &w);
+  assert_plain(SAY(s, ARGS "\x90" KWARGS "\x81\xa2"
+                           "dx\xff"),
+               &w);
 
   w.n = 0;
   ump_plain_put_mixed(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_TRUE);
   ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("dx")), ump_plain_put_tag(&w, UMP_PLAIN_NIL);
-  assert_plain(SAY(s, ARGS "\x91\xc3" KWARGS "\x81\xa2" "dx\xc0"), &w);
-  assert_plain(SAY(s, KWARGS "\x81\xa2" "dx\xc0" ARGS "\x91\xc3"), &w); /* in any order */
+  assert_plain(SAY(s, ARGS "\x91\xc3" KWARGS "\x81\xa2"
+                           "dx\xc0"),
+               &w);
+  assert_plain(SAY(s, KWARGS "\x81\xa2"
+                             "dx\xc0" ARGS "\x91\xc3"),
+               &w); /* in any order */
   close_scene(s);
 }
 
@@ -143,8 +149,8 @@ static void test_pygase_event_in_a_late_package_is_judged_once(void **state) {
 static void bad(struct scene *s, const char *counter, const void *p, size_t n) {
   uint64_t before = pg_counter(&s->w, counter);
   size_t judged = s->w.n_judged, connects = s->w.n_connects, sent = s->w.n_sent;
-  pg_in(&s->w, s->c.addr, p, n);          /* from one who is connected */
-  pg_in(&s->w, pg_addr(77, 7000), p, n);  /* and from a stranger */
+  pg_in(&s->w, s->c.addr, p, n);         /* from one who is connected */
+  pg_in(&s->w, pg_addr(77, 7000), p, n); /* and from a stranger */
   assert_int_equal(pg_counter(&s->w, counter), before + 2);
   assert_int_equal(s->w.n_judged, judged);
   assert_int_equal(s->w.n_connects, connects);
@@ -219,7 +225,7 @@ static void bad_map(struct scene *s, const char *map, size_t n) {
   bad_block(s, block, n + 2);
 }
 #define BAD_BLOCK(s, literal) bad_block(s, literal, sizeof(literal) - 1)
-#define BAD_MAP(s, literal) bad_map(s, literal, sizeof(literal) - 1)
+#define BAD_MAP(s, literal)   bad_map(s, literal, sizeof(literal) - 1)
 
 static void test_pygase_event_of_length_0_cut_or_with_a_trailing_byte_is_dropped(void **state) {
   (void)state;
@@ -259,12 +265,12 @@ static void test_pygase_event_without_type_args_or_kwargs_or_of_other_types_is_d
   BAD_MAP(s, "\x83\xa4type\xc4\x01x" ARGS "\x90" KWARGS "\x80"); /* bin is no string */
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x80" KWARGS "\x80");
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x90" KWARGS "\x90");
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x90" KWARGS "\x81\x01\x01");         /* kwargs have string keys */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x90" KWARGS "\x81\x01\x01"); /* kwargs have string keys */
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x90" KWARGS "\x81\xc4\x01k\x01");
-  BAD_MAP(s, "\x84\xa4type\xa1x\xa4type\xa1x" ARGS "\x90" KWARGS "\x80");    /* doubled keys */
+  BAD_MAP(s, "\x84\xa4type\xa1x\xa4type\xa1x" ARGS "\x90" KWARGS "\x80"); /* doubled keys */
   BAD_MAP(s, "\x84\xa4type\xa1x" ARGS "\x90" KWARGS "\x80" KWARGS "\x80");
   BAD_MAP(s, "\x85\xa4type\xa1x" ARGS "\x90" KWARGS "\x80\xa1o\x01\xa1o\x01");
-  BAD_MAP(s, "\x84\xa4type\xa1x" ARGS "\x90" KWARGS "\x80\x01\x01");         /* a key that is no string */
+  BAD_MAP(s, "\x84\xa4type\xa1x" ARGS "\x90" KWARGS "\x80\x01\x01"); /* a key that is no string */
   still_there(s);
   close_scene(s);
 }
@@ -272,17 +278,17 @@ static void test_pygase_event_without_type_args_or_kwargs_or_of_other_types_is_d
 static void test_pygase_hostile_msgpack_drops_the_package(void **state) {
   (void)state;
   struct scene *s = open_scene();
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\xdd\xff\xff\xff\xff" KWARGS "\x80");           /* claims 2^32 elements */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\xdd\xff\xff\xff\xff" KWARGS "\x80"); /* claims 2^32 elements */
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xdf\xff\xff\xff\xff" KWARGS "\x80");
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xdb\xff\xff\xff\xff" KWARGS "\x80");
   BAD_MAP(s, "\xdf\xff\xff\xff\xff\xa4type\xa1x" ARGS "\x90" KWARGS "\x80");
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xd4\x01\x01" KWARGS "\x80");               /* ext */
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xd6\xff\x00\x00\x00\x00" KWARGS "\x80");   /* a timestamp */
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xca\x7f\xc0\x00\x00" KWARGS "\x80");       /* NaN */
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xca\x7f\x80\x00\x00" KWARGS "\x80");       /* infinity */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xd4\x01\x01" KWARGS "\x80");             /* ext */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xd6\xff\x00\x00\x00\x00" KWARGS "\x80"); /* a timestamp */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xca\x7f\xc0\x00\x00" KWARGS "\x80");     /* NaN */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xca\x7f\x80\x00\x00" KWARGS "\x80");     /* infinity */
   BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xcb\xff\xf0\x00\x00\x00\x00\x00\x00" KWARGS "\x80");
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\x82\xa1k\x01\xa1k\x02" KWARGS "\x80");     /* doubled keys */
-  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xa1\xff" KWARGS "\x80");                   /* a str that is no UTF-8 */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\x82\xa1k\x01\xa1k\x02" KWARGS "\x80"); /* doubled keys */
+  BAD_MAP(s, "\x83\xa4type\xa1x" ARGS "\x91\xa1\xff" KWARGS "\x80");               /* a str that is no UTF-8 */
   char deep[1600] = "\x83\xa4type\xa1x" ARGS;
   memset(deep + 21, 0x91, 1500);
   bad_map(s, deep, 1600);
@@ -312,7 +318,9 @@ static void test_pygase_event_is_packed_in_the_order_of_the_wire(void **state) {
   assert_int_equal(pg_notify(&s->w, s->session, "caught", ump_written(&p)), 0);
   pg_pass(&s->w, 25 * UMP_MS);
   const struct pg_sent_package *sent = pg_last(&s->w);
-  static const char want[] = "\x83\xa4type\xa6" "caught" ARGS "\x91\xca\x40\x20\x00\x00" KWARGS "\x81\xa3who\xa3" "ann";
+  static const char want[] = "\x83\xa4type\xa6"
+                             "caught" ARGS "\x91\xca\x40\x20\x00\x00" KWARGS "\x81\xa3who\xa3"
+                             "ann";
   assert_int_equal(sent->events.n, 2 + sizeof want - 1);
   assert_memory_equal(sent->events.p + 2, want, sizeof want - 1);
   close_scene(s);
@@ -320,19 +328,33 @@ static void test_pygase_event_is_packed_in_the_order_of_the_wire(void **state) {
 
 static void put_one(struct ump_writer *p, int what) {
   switch (what) {
-  case 0: ump_plain_put_tag(p, UMP_PLAIN_NULL); break;
-  case 1: ump_plain_put_int(p, 300); break;
-  case 2: ump_plain_put_map(p, 0); break;
-  case 3: ump_plain_put_tuple(p, 1), ump_plain_put_tag(p, UMP_PLAIN_FALSE); break;
-  default: break;
+  case 0:
+    ump_plain_put_tag(p, UMP_PLAIN_NULL);
+    break;
+  case 1:
+    ump_plain_put_int(p, 300);
+    break;
+  case 2:
+    ump_plain_put_map(p, 0);
+    break;
+  case 3:
+    ump_plain_put_tuple(p, 1), ump_plain_put_tag(p, UMP_PLAIN_FALSE);
+    break;
+  default:
+    break;
   }
 }
 
 static void test_pygase_notify_of_one_value_is_its_only_argument(void **state) {
   (void)state;
-  static const struct { const char *p; size_t n; } want[] = {
-      {ARGS "\x91\xc0" KWARGS "\x80", 31}, {ARGS "\x91\xcd\x01\x2c" KWARGS "\x80", 33},
-      {ARGS "\x90" KWARGS "\x80", 30}, {ARGS "\x91\xc2" KWARGS "\x80", 31}, {ARGS "\x90" KWARGS "\x80", 30}};
+  static const struct {
+    const char *p;
+    size_t n;
+  } want[] = {{ARGS "\x91\xc0" KWARGS "\x80", 31},
+              {ARGS "\x91\xcd\x01\x2c" KWARGS "\x80", 33},
+              {ARGS "\x90" KWARGS "\x80", 30},
+              {ARGS "\x91\xc2" KWARGS "\x80", 31},
+              {ARGS "\x90" KWARGS "\x80", 30}};
   for (int i = 0; i < 5; i++) {
     struct scene *s = open_scene();
     uint8_t bytes[64];
@@ -360,7 +382,8 @@ static void test_pygase_notify_that_would_kill_the_client_is_refused(void **stat
   ump_plain_put_map(&p, 1), ump_plain_put_string(&p, ump_bytes("\xff", 1)), ump_plain_put_int(&p, 1);
   assert_int_equal(pg_notify(&s->w, s->session, "x", ump_written(&p)), UMP_ENOSUPPORT);
   assert_int_equal(pg_notify(&s->w, s->session, "\xff", ump_bytes(NULL, 0)), UMP_ENOSUPPORT);
-  size_t around = 6 + 1 + 1 + 13 + 1 + 3 + 15 + 1; /* map, "type", "x", "handler_args", array, head of str 16, "handler_kwargs", map */
+  size_t around = 6 + 1 + 1 + 13 + 1 + 3 + 15 +
+                  1; /* map, "type", "x", "handler_args", array, head of str 16, "handler_kwargs", map */
   p.n = 0;
   ump_plain_put_string(&p, ump_bytes(text, 1900 - around));
   assert_int_equal(pg_notify(&s->w, s->session, "x", ump_written(&p)), 0);

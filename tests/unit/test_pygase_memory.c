@@ -1,4 +1,5 @@
-/* Every allocation failing in its turn, once and for ever: whatever happens, what was taken is given back, and nothing dies. */
+/* Every allocation failing in its turn, once and for ever: whatever happens, what was taken is given back, and nothing
+ * dies. */
 #include "pg_world.h"
 
 static void story(struct pg_world *w) {

@@ -41,7 +41,8 @@ static void test_pygase_window_holds_all_that_came(void **state) {
     enum pg_place want = d > 0 ? PG_NEWEST : d < -32 ? PG_TOO_OLD : came[sequence] ? PG_DOUBLED : PG_LATE;
     assert_int_equal(place, want);
     if (place != PG_NEWEST && place != PG_LATE) continue;
-    for (int k = 1; d > 0 && w.newest && k < d; k++) came[pg_add(w.newest, (uint32_t)k)] = false; /* of the last time round */
+    for (int k = 1; d > 0 && w.newest && k < d; k++)
+      came[pg_add(w.newest, (uint32_t)k)] = false; /* of the last time round */
     pg_window_put(&w, sequence);
     came[sequence] = true;
     at = w.newest;
@@ -205,7 +206,8 @@ static void test_pygase_newcomer_that_proves_nothing_is_forgotten_after_5_s(void
   assert_int_equal(pg_counter(&w, "forgotten"), 0);
   pg_pass(&w, 2 * UMP_MS);
   assert_int_equal(pg_counter(&w, "forgotten"), 1);
-  pg_say(&w, pg_addr(1, 5000), 10, before, 0); /* it was there, and comes too late: it is new again, and takes no harm */
+  pg_say(&w, pg_addr(1, 5000), 10, before,
+         0); /* it was there, and comes too late: it is new again, and takes no harm */
   assert_int_equal(w.n_connects, 0);
   assert_in_range(pg_ahead(pg_last(&w)->sequence, (uint16_t)before), 1, 32767);
   pg_close(&w);
@@ -461,7 +463,9 @@ static void test_pygase_client_kicked_by_its_own_event_has_no_further_one_judged
 
 /* ---- section 9 ---- */
 
-static void say_shutdown(struct pg_world *w, struct ump_addr from) { pg_in(w, from, "shutdown", 8); }
+static void say_shutdown(struct pg_world *w, struct ump_addr from) {
+  pg_in(w, from, "shutdown", 8);
+}
 
 static void test_pygase_shutdown_means_that_its_sender_leaves(void **state) {
   (void)state;

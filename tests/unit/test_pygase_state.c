@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct pg_cells *present(const struct pg_world *w) { return &w->feed.versions[w->feed.n - 1]; }
+static const struct pg_cells *present(const struct pg_world *w) {
+  return &w->feed.versions[w->feed.n - 1];
+}
 
 static void test_pygase_newcomer_gets_the_whole_state_and_game_status(void **state) {
   (void)state;
@@ -274,8 +276,10 @@ static void test_pygase_large_states_come_in_parts_that_fit(void **state) {
     w.feed.fat = fat;
     for (int i = 0; i < PG_CELLS; i++)
       for (int j = 0; j < PG_CELLS; j++) {
-        if (i == 3) pg_set(&w.feed, i, j);
-        else pg_set_sub(&w.feed, i, j, 100 * i + j);
+        if (i == 3)
+          pg_set(&w.feed, i, j);
+        else
+          pg_set_sub(&w.feed, i, j, 100 * i + j);
       }
     pg_client_init(&c, pg_addr(1, 5000));
     pg_client_connect(&w, &c);
@@ -326,13 +330,17 @@ static int hand_patch(void *self, const struct ump_client *c, struct ump_moment 
   *out = &by_hand;
   return 1;
 }
-static void hand_patch_ref(void *self, struct ump_patch *p) { (void)self, (void)p; }
+static void hand_patch_ref(void *self, struct ump_patch *p) {
+  (void)self, (void)p;
+}
 static void hand_unref(void *self, struct ump_patch *p) {
   (void)self;
   if (p->form) p->drop_form(p->form);
   p->form = NULL;
 }
-static void hand_moment(void *self, struct ump_moment *m) { (void)self, (void)m; }
+static void hand_moment(void *self, struct ump_moment *m) {
+  (void)self, (void)m;
+}
 static const struct ump_feed_ops hand_ops = {hand_patch, hand_patch_ref, hand_unref, hand_moment, hand_moment};
 
 /* The update that a newcomer gets for this patch. */
@@ -379,9 +387,11 @@ static void test_pygase_keys_below_the_top_may_be_integers_and_floats_are_single
   ump_plain_put_map(&p, 3);
   ump_plain_put_int(&p, 7), ump_plain_put_float(&p, 1.5);
   ump_plain_put_int(&p, -1), ump_plain_put_string(&p, ump_bytes("\xff\x00", 2));
-  ump_plain_put_string(&p, ump_text("list")), ump_plain_put_array(&p, 2), ump_plain_put_tag(&p, UMP_PLAIN_NULL), ump_plain_put_tag(&p, UMP_PLAIN_TRUE);
+  ump_plain_put_string(&p, ump_text("list")), ump_plain_put_array(&p, 2), ump_plain_put_tag(&p, UMP_PLAIN_NULL),
+      ump_plain_put_tag(&p, UMP_PLAIN_TRUE);
   struct pg_sent_package s = update_of(&w, ump_written(&p));
-  static const char want[] = "\x83\xaatime_order\x01\xabgame_status\x01\xa1m\x83\x07\xca\x3f\xc0\x00\x00\xff\xc4\x02\xff\x00\xa4list\x92\xc0\xc3";
+  static const char want[] = "\x83\xaatime_order\x01\xabgame_"
+                             "status\x01\xa1m\x83\x07\xca\x3f\xc0\x00\x00\xff\xc4\x02\xff\x00\xa4list\x92\xc0\xc3";
   assert_int_equal(s.update.n, sizeof want - 1);
   assert_memory_equal(s.bytes + 14, want, sizeof want - 1);
   pg_close(&w);
@@ -433,7 +443,9 @@ static void test_pygase_a_value_too_large_for_a_package_is_left_out_and_told_onc
   ump_plain_put_string(&p, ump_text("b")), ump_plain_put_string(&p, ump_bytes(text, 2000));
   ump_plain_put_string(&p, ump_text("c")), ump_plain_put_int(&p, 1);
   struct pg_sent_package s = update_of(&w, ump_written(&p));
-  static const char want[] = "\x84\xaatime_order\x01\xabgame_status\x01\xa1" "a\x01\xa1" "c\x01";
+  static const char want[] = "\x84\xaatime_order\x01\xabgame_status\x01\xa1"
+                             "a\x01\xa1"
+                             "c\x01";
   assert_int_equal(s.update.n, sizeof want - 1);
   assert_memory_equal(s.bytes + 14, want, sizeof want - 1);
   assert_int_equal(testing_log_count(&w.log, "state_value"), 1);
@@ -462,7 +474,9 @@ struct line {
 
 enum { LETTERS = 512 };
 
-static double chance(struct line *l) { return ump_rng_unit(&l->rng); }
+static double chance(struct line *l) {
+  return ump_rng_unit(&l->rng);
+}
 
 static struct letter *post(struct line *l) {
   if (chance(l) < l->loss || l->n == LETTERS) return NULL;
@@ -498,10 +512,14 @@ static void deliver(struct line *l) {
 static void write_something(struct line *l, int deletions) {
   int i = (int)(chance(l) * PG_CELLS), j = (int)(chance(l) * PG_CELLS), v = (int)(chance(l) * 1000);
   double what = chance(l) * (deletions ? 4 : 2);
-  if (what < 1) pg_set_sub(&l->w->feed, i, j, v);
-  else if (what < 2) pg_set(&l->w->feed, i, v);
-  else if (what < 3) pg_remove_sub(&l->w->feed, i, j);
-  else pg_remove(&l->w->feed, i);
+  if (what < 1)
+    pg_set_sub(&l->w->feed, i, j, v);
+  else if (what < 2)
+    pg_set(&l->w->feed, i, v);
+  else if (what < 3)
+    pg_remove_sub(&l->w->feed, i, j);
+  else
+    pg_remove(&l->w->feed, i);
 }
 
 static void play(uint64_t seed, double loss, double twice, ump_time jitter, int deletions, int fat, unsigned seconds) {
@@ -555,7 +573,8 @@ static void test_pygase_copies_are_equal_after_loss_repeats_and_reordering(void 
 
 static void test_pygase_copies_are_equal_with_deletions_and_never_hold_a_marker(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 24; seed++) play(seed, seed % 3 * 0.15, 0.1, (ump_time)(seed % 4) * 30 * UMP_MS, 1, 0, 20);
+  for (uint64_t seed = 1; seed <= 24; seed++)
+    play(seed, seed % 3 * 0.15, 0.1, (ump_time)(seed % 4) * 30 * UMP_MS, 1, 0, 20);
 }
 
 static void test_pygase_copies_of_states_in_parts_are_equal_too(void **state) {

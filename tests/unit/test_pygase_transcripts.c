@@ -1,8 +1,8 @@
-/* The transcripts of the original (vectors/pygase.vectors.json), replayed as wire/pygase section 12 says: what the clients sent
- * goes in at its time, with the numbers that answer ours in place of those that answered the original's (they vary from run to
- * run); then the last ack and bitfield, the events that were judged, and who came and went are compared. What the original sent is
- * compared with what we write for the same event or update, byte for byte. The vectors are read by cJSON, so that the reader is not
- * our own. */
+/* The transcripts of the original (vectors/pygase.vectors.json), replayed as wire/pygase section 12 says: what the
+ * clients sent goes in at its time, with the numbers that answer ours in place of those that answered the original's
+ * (they vary from run to run); then the last ack and bitfield, the events that were judged, and who came and went are
+ * compared. What the original sent is compared with what we write for the same event or update, byte for byte. The
+ * vectors are read by cJSON, so that the reader is not our own. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +18,21 @@ static const struct outcome {
   unsigned connects, disconnects;
   const char *reason;
 } outcomes[] = {
-    {"connect", 1, 0, ""}, {"full_state_corrected", 1, 0, ""}, {"updates", 1, 0, ""}, {"client_events", 1, 0, ""},
-    {"state_set_and_deleted", 1, 0, ""}, {"server_event_acked", 1, 0, ""}, {"two_clients", 2, 0, ""},
-    {"loss_and_bitfield", 1, 0, ""}, {"event_lost_and_not_repeated", 1, 0, ""},
-    {"server_times_out_and_client_returns", 2, 1, "timed out"}, {"client_restarts_on_new_port", 1, 0, ""}, /* of the first one but one package is shown */
-    {"shutdown_by_host", 1, 1, "left"}, /* the original would have ended */
-    {"disconnect", 1, 0, ""}, {"unknown_packages", 0, 0, ""}, {"sequence_wrap", 1, 0, ""},
+    {"connect", 1, 0, ""},
+    {"full_state_corrected", 1, 0, ""},
+    {"updates", 1, 0, ""},
+    {"client_events", 1, 0, ""},
+    {"state_set_and_deleted", 1, 0, ""},
+    {"server_event_acked", 1, 0, ""},
+    {"two_clients", 2, 0, ""},
+    {"loss_and_bitfield", 1, 0, ""},
+    {"event_lost_and_not_repeated", 1, 0, ""},
+    {"server_times_out_and_client_returns", 2, 1, "timed out"},
+    {"client_restarts_on_new_port", 1, 0, ""}, /* of the first one but one package is shown */
+    {"shutdown_by_host", 1, 1, "left"},        /* the original would have ended */
+    {"disconnect", 1, 0, ""},
+    {"unknown_packages", 0, 0, ""},
+    {"sequence_wrap", 1, 0, ""},
     {"malformed_packages", 0, 0, ""}, /* each of them ended the original */
 };
 
@@ -41,7 +50,9 @@ static size_t unhex(const char *hex, uint8_t *out) {
   return n;
 }
 
-static const char *text_of(const cJSON *o, const char *key) { return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key)); }
+static const char *text_of(const cJSON *o, const char *key) {
+  return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
+}
 
 static int number_of(const cJSON *o, const char *key, int fallback) {
   const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
@@ -80,14 +91,17 @@ static void put_plain(struct ump_writer *out, const cJSON *v);
 static void put_pairs(struct ump_writer *out, const cJSON *v, bool update) {
   const cJSON *item;
   uint32_t n = 0;
-  cJSON_ArrayForEach(item, v) n += !update || (strcmp(item->string, "time_order") && strcmp(item->string, "game_status"));
+  cJSON_ArrayForEach(item, v) n +=
+      !update || (strcmp(item->string, "time_order") && strcmp(item->string, "game_status"));
   ump_plain_put_map(out, n);
   cJSON_ArrayForEach(item, v) {
     char *end;
     if (update && (!strcmp(item->string, "time_order") || !strcmp(item->string, "game_status"))) continue;
     long key = strtol(item->string, &end, 10);
-    if (*item->string && !*end) ump_plain_put_int(out, key);
-    else ump_plain_put_string(out, ump_text(item->string));
+    if (*item->string && !*end)
+      ump_plain_put_int(out, key);
+    else
+      ump_plain_put_string(out, ump_text(item->string));
     put_plain(out, item);
   }
 }
@@ -99,8 +113,10 @@ static void put_plain(struct ump_writer *out, const cJSON *v) {
   } else if (cJSON_IsBool(v)) {
     ump_plain_put_tag(out, cJSON_IsTrue(v) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE);
   } else if (cJSON_IsNumber(v)) {
-    if (v->valuedouble == floor(v->valuedouble) && fabs(v->valuedouble) < 9e15) ump_plain_put_int(out, (int64_t)v->valuedouble);
-    else ump_plain_put_float(out, v->valuedouble);
+    if (v->valuedouble == floor(v->valuedouble) && fabs(v->valuedouble) < 9e15)
+      ump_plain_put_int(out, (int64_t)v->valuedouble);
+    else
+      ump_plain_put_float(out, v->valuedouble);
   } else if (cJSON_IsString(v)) {
     ump_plain_put_string(out, ump_text(v->valuestring));
   } else if (cJSON_IsArray(v)) {
@@ -111,8 +127,10 @@ static void put_plain(struct ump_writer *out, const cJSON *v) {
   } else if (is_bytes(v)) {
     uint8_t bytes[64];
     size_t n = unhex(v->child->valuestring, bytes);
-    if (n == 4 && !memcmp(bytes, "\xd2\x81\xe5\xba", 4)) ump_plain_put_tag(out, UMP_PLAIN_DELETE);
-    else ump_plain_put_string(out, ump_bytes(bytes, n));
+    if (n == 4 && !memcmp(bytes, "\xd2\x81\xe5\xba", 4))
+      ump_plain_put_tag(out, UMP_PLAIN_DELETE);
+    else
+      ump_plain_put_string(out, ump_bytes(bytes, n));
   } else {
     put_pairs(out, v, false);
   }
@@ -124,8 +142,10 @@ static void put_data(struct ump_writer *out, const cJSON *event) {
   const cJSON *kwargs = cJSON_GetObjectItemCaseSensitive(event, "handler_kwargs");
   uint32_t n = (uint32_t)cJSON_GetArraySize(args);
   if (!n && !kwargs->child) return;
-  if (n && kwargs->child) ump_plain_put_mixed(out, n);
-  else if (n) ump_plain_put_array(out, n);
+  if (n && kwargs->child)
+    ump_plain_put_mixed(out, n);
+  else if (n)
+    ump_plain_put_array(out, n);
   cJSON_ArrayForEach(item, args) put_plain(out, item);
   if (kwargs->child) put_pairs(out, kwargs, false);
 }
@@ -135,7 +155,9 @@ static bool alike(struct ump_reader *a, struct ump_reader *b) {
   struct ump_plain x, y;
   if (!ump_plain_get(a, &x)) return !ump_plain_get(b, &y);
   if (!ump_plain_get(b, &y)) return false;
-  uint64_t n = x.tag == UMP_PLAIN_MAP ? 2 * (uint64_t)x.count : x.tag == UMP_PLAIN_MIXED ? (uint64_t)x.count + 1 : x.count;
+  uint64_t n = x.tag == UMP_PLAIN_MAP     ? 2 * (uint64_t)x.count
+               : x.tag == UMP_PLAIN_MIXED ? (uint64_t)x.count + 1
+                                          : x.count;
   if (x.tag == UMP_PLAIN_FLOAT && y.tag == UMP_PLAIN_FLOAT) return fabs(x.f - y.f) <= 1e-6 * fabs(x.f);
   if (x.tag != y.tag || x.i != y.i || x.count != y.count || !ump_bytes_equal(x.s, y.s)) return false;
   while (n--)
@@ -160,14 +182,17 @@ static size_t gather(const cJSON *scenario, struct said *out) {
   size_t n = 0;
   cJSON_ArrayForEach(step, cJSON_GetObjectItem(scenario, "steps")) {
     if (strcmp(text_of(step, "dir"), "c2s") || cJSON_IsTrue(cJSON_GetObjectItem(step, "lost"))) continue;
-    out[n] = (struct said){number_of(step, "delivered_ms", number_of(step, "t_ms", 0)), number_of(step, "client", 0), (int)n, step};
+    out[n] = (struct said){number_of(step, "delivered_ms", number_of(step, "t_ms", 0)), number_of(step, "client", 0),
+                           (int)n, step};
     n++;
   }
   qsort(out, n, sizeof *out, by_time);
   return n;
 }
 
-static struct ump_addr addr_of(int client) { return pg_addr(1 + (unsigned)client, 5000); }
+static struct ump_addr addr_of(int client) {
+  return pg_addr(1 + (unsigned)client, 5000);
+}
 
 static const struct pg_sent_package *last_to(int client) {
   struct ump_addr to = addr_of(client);
@@ -176,8 +201,12 @@ static const struct pg_sent_package *last_to(int client) {
   return NULL;
 }
 
-static void put16(uint8_t *p, unsigned v) { p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v; }
-static unsigned get16(const uint8_t *p) { return (unsigned)p[0] << 8 | p[1]; }
+static void put16(uint8_t *p, unsigned v) {
+  p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v;
+}
+static unsigned get16(const uint8_t *p) {
+  return (unsigned)p[0] << 8 | p[1];
+}
 
 /* ---- checks ---- */
 
@@ -227,7 +256,8 @@ static void packs_alike(const cJSON *step) {
     struct ump_writer data = ump_writer(bytes, sizeof bytes);
     struct ump_blob *blob;
     put_data(&data, event);
-    struct ump_notice notice = {.has_name = true, .name = ump_text(text_of(event, "type")), .has_data = data.n > 0, .data = ump_written(&data)};
+    struct ump_notice notice = {
+        .has_name = true, .name = ump_text(text_of(event, "type")), .has_data = data.n > 0, .data = ump_written(&data)};
     assert_int_equal(ump_pygase.pack(w->proto, &notice, &blob), 0);
     assert_int_equal(blob->n, get16(wire + at));
     assert_memory_equal(blob->p, wire + at + 2, blob->n);
@@ -249,13 +279,17 @@ static int give_patch(void *self, const struct ump_client *c, struct ump_moment 
   *out = &patch;
   return 1;
 }
-static void patch_ref(void *self, struct ump_patch *p) { (void)self, (void)p; }
+static void patch_ref(void *self, struct ump_patch *p) {
+  (void)self, (void)p;
+}
 static void patch_unref(void *self, struct ump_patch *p) {
   (void)self;
   if (p->form) p->drop_form(p->form);
   p->form = NULL;
 }
-static void moment_ref(void *self, struct ump_moment *m) { (void)self, (void)m; }
+static void moment_ref(void *self, struct ump_moment *m) {
+  (void)self, (void)m;
+}
 static const struct ump_feed_ops one_patch = {give_patch, patch_ref, patch_unref, moment_ref, moment_ref};
 
 static void updates_alike(const cJSON *step) {
@@ -342,7 +376,8 @@ static void run(const cJSON *scenario) {
   cJSON_ArrayForEach(step, cJSON_GetObjectItem(scenario, "steps")) {
     if (strcmp(text_of(step, "dir"), "s2c")) continue;
     packs_alike(step);
-    if (cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(step, "text_or_decoded"), "update")) > 2) updates_alike(step);
+    if (cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(step, "text_or_decoded"), "update")) > 2)
+      updates_alike(step);
   }
   pg_close(w);
   free(w);

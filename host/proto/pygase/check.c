@@ -39,7 +39,8 @@ static const char *check_session(const struct ump_pygase *n, const struct pg_ses
   if (ump_list_linked(&s->report) && !s->client) return "a report of nobody";
   if (s->state == PG_STATE_GONE && !ump_list_linked(&s->report)) return "gone, and nobody hears of it";
   if (ump_list_linked(&s->answer) && s->state != PG_STATE_NEW) return "an answer to one who is not new";
-  if (s->held && !connected && s->state != PG_STATE_NEW && s->state != PG_STATE_CONNECTING) return "events held for nobody";
+  if (s->held && !connected && s->state != PG_STATE_NEW && s->state != PG_STATE_CONNECTING)
+    return "events held for nobody";
   if (!connected && s->n_outs) return "events for one who is not there";
   if (ends && (s->world.base || s->world.under_way)) return "state for one who is not there";
   if (s->answers > PG_NEW_ANSWERS) return "too much for an address that has proven nothing";

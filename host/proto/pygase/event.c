@@ -75,7 +75,7 @@ static bool read_pair(struct parse *p) {
 static bool join(struct parse *p) {
   struct ump_writer *w = p->out;
   if (!p->n_args || !p->n_kwargs) {
-    p->event->data = p->n_args   ? ump_bytes(w->p + p->args, p->args_n)
+    p->event->data = p->n_args     ? ump_bytes(w->p + p->args, p->args_n)
                      : p->n_kwargs ? ump_bytes(w->p + p->kwargs, p->kwargs_n)
                                    : ump_bytes(NULL, 0);
     return true;
@@ -112,7 +112,8 @@ int ump__pg_events(struct ump_pygase *n, struct ump_bytes block) {
   struct ump_writer plain = ump_writer(n->plain, sizeof n->plain);
   n->n_events = n->at_event = 0;
   while (ump_reader_left(&r)) {
-    if (n->n_events == PG_PACKAGE_EVENTS || !ump__pg_event(&r, &plain, &n->events[n->n_events])) return n->n_events = 0, 0;
+    if (n->n_events == PG_PACKAGE_EVENTS || !ump__pg_event(&r, &plain, &n->events[n->n_events]))
+      return n->n_events = 0, 0;
     n->n_events++;
   }
   return 1;
@@ -124,7 +125,8 @@ int ump__pg_events(struct ump_pygase *n, struct ump_bytes block) {
 static bool names_only(struct ump_reader r, uint32_t count) {
   struct ump_plain key;
   while (count--)
-    if (!ump_plain_get(&r, &key) || key.tag != UMP_PLAIN_STRING || !ump_utf8_valid(key.s) || !ump_plain_skip(&r)) return false;
+    if (!ump_plain_get(&r, &key) || key.tag != UMP_PLAIN_STRING || !ump_utf8_valid(key.s) || !ump_plain_skip(&r))
+      return false;
   return true;
 }
 

@@ -1,8 +1,9 @@
-/* A patch as the wire has it: the entries of an update's map, cut into parts that fit a package each. Wire section 6, E2.
+/* A patch as the wire has it: the entries of an update's map, cut into parts that fit a package each. Wire section 6,
+ * E2.
  *
- * Each part is an update by itself. What belongs together stays together: a map is only cut if it does not fit a part as a
- * whole, down to single values. The parts are made once and kept with the patch; what differs from client to client, the
- * time_order, is no part of them. */
+ * Each part is an update by itself. What belongs together stays together: a map is only cut if it does not fit a part
+ * as a whole, down to single values. The parts are made once and kept with the patch; what differs from client to
+ * client, the time_order, is no part of them. */
 #include "proto/pygase/internal.h"
 
 #define MARKER ump_bytes("\xd2\x81\xe5\xba", 4) /* section 6.4 */
@@ -16,12 +17,12 @@ struct level { /* a map that is open in the part being written */
 struct cut {
   struct ump_pygase *n;
   size_t part_n;
-  uint32_t count;        /* entries of the outermost map in this part */
-  bool fresh;            /* nothing in it but maps that were opened again */
+  uint32_t count; /* entries of the outermost map in this part */
+  bool fresh;     /* nothing in it but maps that were opened again */
   struct level levels[UMP_MSGPACK_WRITE_DEPTH];
   unsigned depth;
   uint32_t n_parts;
-  size_t parts_n;        /* bytes of all parts */
+  size_t parts_n; /* bytes of all parts */
   int err;
 };
 
@@ -50,11 +51,15 @@ void ump__pg_free_form_buffer(struct ump_pygase *n) {
 
 /* ---- writing into the part ---- */
 
-static struct ump_writer rest(struct cut *c) { return ump_writer(c->n->part + c->part_n, PG_PART - c->part_n); }
+static struct ump_writer rest(struct cut *c) {
+  return ump_writer(c->n->part + c->part_n, PG_PART - c->part_n);
+}
 
 static void put_key(struct ump_writer *w, const struct ump_plain *key) {
-  if (key->tag == UMP_PLAIN_STRING) ump_msgpack_put_string(w, key->s);
-  else ump_msgpack_put_int(w, key->i);
+  if (key->tag == UMP_PLAIN_STRING)
+    ump_msgpack_put_string(w, key->s);
+  else
+    ump_msgpack_put_int(w, key->i);
 }
 
 /* One entry more in the innermost open map. Its head grows from one byte to three with the 16th: room was seen to. */
@@ -73,7 +78,9 @@ static void count_up(struct cut *c) {
   ump_msgpack_put_map(&w, l->count);
 }
 
-static size_t growth(const struct cut *c) { return c->depth && c->levels[c->depth - 1].count == 15 ? 2 : 0; }
+static size_t growth(const struct cut *c) {
+  return c->depth && c->levels[c->depth - 1].count == 15 ? 2 : 0;
+}
 
 static bool put_entry(struct cut *c, const struct ump_plain *key, struct ump_bytes value) {
   struct ump_writer w = rest(c);
@@ -132,13 +139,15 @@ static bool descend(struct cut *c, const struct ump_plain *key) {
 static bool stays_here(struct cut *c, const struct ump_plain *key) {
   static const char *const own[] = {"self", "data", "time_order", "game_status"};
   bool own_name = key->tag != UMP_PLAIN_STRING || !ump_utf8_valid(key->s);
-  for (size_t i = 0; i < sizeof own / sizeof *own && !own_name; i++) own_name = ump_bytes_equal(key->s, ump_text(own[i]));
+  for (size_t i = 0; i < sizeof own / sizeof *own && !own_name; i++)
+    own_name = ump_bytes_equal(key->s, ump_text(own[i]));
   if (!own_name) return false;
   pg_count(c->n, PG_names_left_out);
   if (!c->n->warned_names)
-    ump_log_text(c->n->log, UMP_WARN, "state_name", NULL,
-                 "PyGaSe's clients cannot be told of names in the state that are no strings, nor of self, data, time_order and "
-                 "game_status: choose others for what they are to see");
+    ump_log_text(
+        c->n->log, UMP_WARN, "state_name", NULL,
+        "PyGaSe's clients cannot be told of names in the state that are no strings, nor of self, data, time_order and "
+        "game_status: choose others for what they are to see");
   return c->n->warned_names = true;
 }
 
@@ -158,7 +167,8 @@ static void entry(struct cut *c, struct ump_reader *r, const struct ump_plain *k
   struct ump_writer w = ump_writer(c->n->value, PG_PART);
   struct ump_plain v;
   ump_plain_skip(r);
-  if (ump_msgpack_put_plain(&w, &(struct ump_reader){at.p, r->p, false}, MARKER) == 0 && place(c, key, ump_written(&w))) return;
+  if (ump_msgpack_put_plain(&w, &(struct ump_reader){at.p, r->p, false}, MARKER) == 0 && place(c, key, ump_written(&w)))
+    return;
   if (!ump_plain_get(&at, &v) || v.tag != UMP_PLAIN_MAP || !v.count || !descend(c, key)) {
     too_large(c);
     return;

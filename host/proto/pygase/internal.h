@@ -12,49 +12,51 @@
 #include "proto/pygase/wheel.h"
 
 /* ---- numbers of the wire page ---- */
-#define PG_ID 0xffd0fab9u              /* section 3 */
-#define PG_HEADER 12                   /* section 3: id, sequence, ack, bitfield */
-#define PG_CLIENT_HEADER 14            /* and time_order; a server's has the length of the update in its place */
-#define PG_EVENTS 5                    /* section 3: in one package of ours */
-#define PG_INTERVAL 25                 /* section 5: ms; ticks of the wheel */
+#define PG_ID                 0xffd0fab9u /* section 3 */
+#define PG_HEADER             12          /* section 3: id, sequence, ack, bitfield */
+#define PG_CLIENT_HEADER      14          /* and time_order; a server's has the length of the update in its place */
+#define PG_EVENTS             5           /* section 3: in one package of ours */
+#define PG_INTERVAL           25          /* section 5: ms; ticks of the wheel */
 #define PG_CONGESTED_INTERVAL 50
-#define PG_TIMEOUT (5 * UMP_S)         /* section 5: after the last package; new ones and refused ones are forgotten by then */
-#define PG_AWAY (60 * UMP_S)           /* section 5 */
-#define PG_QUIET UMP_S                 /* section 5: from then on sequence 1 is a new client on an old port */
-#define PG_LEAVING UMP_S               /* section 9: shutdown, and nothing after it for so long */
-#define PG_LOOK (UMP_S / 2)            /* section 5: congestion is looked at so often */
-#define PG_CONGESTED (UMP_S / 4)       /* section 5: latency above this */
-#define PG_THROTTLE_LEAST UMP_S
-#define PG_THROTTLE_MOST (60 * UMP_S)
-#define PG_HELD 8192                   /* section 5: bytes of events kept for a new one */
-#define PG_NEW 4096                    /* E4: addresses in state new */
-#define PG_EVENT 1900                  /* section 6.3: bytes of an event of ours */
-#define PG_PART 1400                   /* section 6.3: bytes of entries in one update: leaves events 600 and more */
-#define PG_QUEUE 1024                  /* section 7: events to one client */
-#define PG_SENDS 6                     /* section 7: once, and 5 times again */
-#define PG_RESEND_LEAST (UMP_S / 5)
-#define PG_RESEND_MOST UMP_S
+#define PG_TIMEOUT            (5 * UMP_S)  /* section 5: after the last package; new and refused ones last as long */
+#define PG_AWAY               (60 * UMP_S) /* section 5 */
+#define PG_QUIET              UMP_S        /* section 5: from then on sequence 1 is a new client on an old port */
+#define PG_LEAVING            UMP_S        /* section 9: shutdown, and nothing after it for so long */
+#define PG_LOOK               (UMP_S / 2)  /* section 5: congestion is looked at so often */
+#define PG_CONGESTED          (UMP_S / 4)  /* section 5: latency above this */
+#define PG_THROTTLE_LEAST     UMP_S
+#define PG_THROTTLE_MOST      (60 * UMP_S)
+#define PG_HELD               8192 /* section 5: bytes of events kept for a new one */
+#define PG_NEW                4096 /* E4: addresses in state new */
+#define PG_EVENT              1900 /* section 6.3: bytes of an event of ours */
+#define PG_PART               1400 /* section 6.3: bytes of entries in one update: leaves events 600 and more */
+#define PG_QUEUE              1024 /* section 7: events to one client */
+#define PG_SENDS              6    /* section 7: once, and 5 times again */
+#define PG_RESEND_LEAST       (UMP_S / 5)
+#define PG_RESEND_MOST        UMP_S
 
 /* ---- our own limits ---- */
-#define PG_REFUSED 4096                /* addresses that are met with silence for 5 s; the oldest gives way */
-#define PG_NEW_ANSWERS 64              /* to one that proves nothing: the way there and back may take 1.6 s */
-#define PG_NEW_GUESSES 2               /* acks that name nothing we sent before it is met with silence: 2 in 1000 guess right */
-#define PG_SENT 16                     /* states on their way to one client: more wait for a confirmation */
-#define PG_SENDINGS 64                 /* packages whose time of sending is remembered: 1.6 s of them, and the field has 33 */
-#define PG_OUT_BYTES ((size_t)256 << 20) /* of events that wait, all clients together */
-#define PG_FREE_OUTS 8192              /* kept for reuse */
-#define PG_PACKAGE_EVENTS 64           /* that fit 2048 bytes: the smallest has 39 */
+#define PG_REFUSED        4096 /* addresses that are met with silence for 5 s; the oldest gives way */
+#define PG_NEW_ANSWERS    64   /* to one that proves nothing: the way there and back may take 1.6 s */
+#define PG_NEW_GUESSES    2    /* acks that name nothing we sent before it is met with silence: 2 in 1000 guess right */
+#define PG_SENT           16   /* states on their way to one client: more wait for a confirmation */
+#define PG_SENDINGS       64   /* packages whose time of sending is remembered: 1.6 s of them, and the field has 33 */
+#define PG_OUT_BYTES      ((size_t)256 << 20) /* of events that wait, all clients together */
+#define PG_FREE_OUTS      8192                /* kept for reuse */
+#define PG_PACKAGE_EVENTS 64                  /* that fit 2048 bytes: the smallest has 39 */
 
 /* ---- counters: one for each cause ---- */
-#define PG_COUNTERS(X)                                                                                                  \
-  X(datagrams_in) X(bytes_in) X(datagrams_out) X(bytes_out) X(packages_lost)                                            \
-  X(new_addresses) X(proven) X(connected) X(returned) X(started_over) X(timed_out) X(left) X(kicked) X(forgotten)       \
-  X(refused_full) X(refused_address) X(refused_by_rules) X(silenced) X(gave_way)                                        \
-  X(events) X(events_illegal) X(events_held) X(events_held_lost)                                                        \
-  X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed) X(notifies_lost)                          \
-  X(updates) X(update_parts) X(updates_confirmed) X(patches_encoded) X(values_too_large) X(names_left_out)              \
-  X(congested) X(relieved) X(shutdowns) X(shutdowns_forged) X(shutdowns_ignored) X(no_memory)                           \
+// clang-format off
+#define PG_COUNTERS(X)                                                                                               \
+  X(datagrams_in) X(bytes_in) X(datagrams_out) X(bytes_out) X(packages_lost)                                         \
+  X(new_addresses) X(proven) X(connected) X(returned) X(started_over) X(timed_out) X(left) X(kicked) X(forgotten)    \
+  X(refused_full) X(refused_address) X(refused_by_rules) X(silenced) X(gave_way)                                     \
+  X(events) X(events_illegal) X(events_held) X(events_held_lost)                                                     \
+  X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed) X(notifies_lost)                       \
+  X(updates) X(update_parts) X(updates_confirmed) X(patches_encoded) X(values_too_large) X(names_left_out)           \
+  X(congested) X(relieved) X(shutdowns) X(shutdowns_forged) X(shutdowns_ignored) X(no_memory)                        \
   X(bad_size) X(bad_id) X(bad_sequence) X(bad_event) X(doubled) X(too_old) X(unknown_ack)
+// clang-format on
 
 enum pg_count {
 #define PG_COUNTER_ENUM(name) PG_##name,
@@ -67,9 +69,9 @@ enum pg_state {
   PG_STATE_NEW,        /* has not proven that it gets what is sent there */
   PG_STATE_CONNECTING, /* the engine has been asked */
   PG_STATE_CONNECTED,
-  PG_STATE_AWAY,       /* timed out; everything is kept */
-  PG_STATE_REFUSED,    /* met with silence */
-  PG_STATE_GONE,       /* known to nobody but the engine, which is about to be told */
+  PG_STATE_AWAY,    /* timed out; everything is kept */
+  PG_STATE_REFUSED, /* met with silence */
+  PG_STATE_GONE,    /* known to nobody but the engine, which is about to be told */
 };
 
 /* A state that was sent and not confirmed. */
@@ -80,35 +82,35 @@ struct pg_sent {
 
 /* What one client has of the replicated state, and what it is being sent: update.c. */
 struct pg_world {
-  struct ump_moment *base;   /* a reference to what it has; NULL: nothing */
-  struct ump_patch *patch;   /* a reference to what is being sent; NULL: nothing, or no more than game_status */
-  uint32_t part;             /* of it */
-  uint16_t confirmed;        /* the client's time_order */
-  uint16_t newest;           /* the last one that was given out */
-  bool under_way;            /* something was sent that is not confirmed, as `newest` */
-  bool introduced;           /* it knows the game_status */
+  struct ump_moment *base; /* a reference to what it has; NULL: nothing */
+  struct ump_patch *patch; /* a reference to what is being sent; NULL: nothing, or no more than game_status */
+  uint32_t part;           /* of it */
+  uint16_t confirmed;      /* the client's time_order */
+  uint16_t newest;         /* the last one that was given out */
+  bool under_way;          /* something was sent that is not confirmed, as `newest` */
+  bool introduced;         /* it knows the game_status */
   uint8_t n_sent;
   struct pg_sent sent[PG_SENT]; /* oldest first; the last one is `newest` */
 };
 
 /* Created by the first well-formed package from an address. In the table, unless gone. */
 struct pg_session {
-  struct ump_table_node node;    /* by hash of the address */
-  struct pg_wheel_node due;      /* connected: when its next package is */
-  struct ump_list at;            /* in the list of its state; connected: in order of connecting */
-  struct ump_list report;        /* in the list of those that next() tells the engine about */
-  struct ump_list answer;        /* new: to be sent its one package */
+  struct ump_table_node node; /* by hash of the address */
+  struct pg_wheel_node due;   /* connected: when its next package is */
+  struct ump_list at;         /* in the list of its state; connected: in order of connecting */
+  struct ump_list report;     /* in the list of those that next() tells the engine about */
+  struct ump_list answer;     /* new: to be sent its one package */
   struct ump_addr addr;
-  struct ump_client *client;     /* borrowed from the engine; NULL: not there */
-  uint64_t serial;               /* the engine's, of the time before; 0: none */
-  const char *why;               /* reported: a constant */
-  ump_time heard;                /* the last package that was taken */
-  ump_time since;                /* in its state; while congestion is good or bad: good_since */
+  struct ump_client *client; /* borrowed from the engine; NULL: not there */
+  uint64_t serial;           /* the engine's, of the time before; 0: none */
+  const char *why;           /* reported: a constant */
+  ump_time heard;            /* the last package that was taken */
+  ump_time since;            /* in its state; while congestion is good or bad: good_since */
   uint32_t handle;
-  uint8_t state;                 /* enum pg_state */
-  bool restarting;               /* was away */
-  uint8_t answers, guesses;      /* new: packages sent; acks that named nothing */
-  uint16_t knew;                 /* new: the ack it came with */
+  uint8_t state;            /* enum pg_state */
+  bool restarting;          /* was away */
+  uint8_t answers, guesses; /* new: packages sent; acks that named nothing */
+  uint16_t knew;            /* new: the ack it came with */
 
   struct pg_window in;           /* what came */
   uint16_t sequence;             /* the last one sent */
@@ -118,12 +120,12 @@ struct pg_session {
 
   bool congested;
   ump_time latency;
-  ump_time look;                 /* when congestion is looked at again */
+  ump_time look; /* when congestion is looked at again */
   ump_time throttle;
   ump_time good_since, calm_since, eased; /* not congested since; no cause for it since; throttle was halved */
 
-  ump_time leaving;              /* shutdown came then; 0: no */
-  bool gave_events;              /* an event too large for an update beside it had its turn */
+  ump_time leaving; /* shutdown came then; 0: no */
+  bool gave_events; /* an event too large for an update beside it had its turn */
 
   struct pg_world world;
   struct ump_list queue, flight; /* outs: not sent yet; sent and not confirmed, in order of sending */
@@ -153,16 +155,16 @@ struct ump_pygase {
   const struct ump_mem *mem;
   const struct ump_rng *rng;
   const struct ump_log *log;
-  const struct ump_feed *feed;   /* or NULL */
-  ump_time now;                  /* of the last call */
+  const struct ump_feed *feed; /* or NULL */
+  ump_time now;                /* of the last call */
   uint32_t limit, per_address;
   bool host_shutdown;
 
   struct ump_hash_key key;
-  struct ump_table sessions;     /* by address */
-  struct ump_tally tally;        /* connected, by IP */
-  struct pg_session **slots;     /* by handle; a free one holds NULL */
-  uint32_t *free_slots;          /* a stack */
+  struct ump_table sessions; /* by address */
+  struct ump_tally tally;    /* connected, by IP */
+  struct pg_session **slots; /* by handle; a free one holds NULL */
+  uint32_t *free_slots;      /* a stack */
   size_t n_slots, n_free_slots;
   struct ump_list fresh, connected, away, refused; /* by state, in order of entering it */
   size_t n_fresh, n_connected, n_away, n_refused, n_gone;
@@ -176,15 +178,15 @@ struct ump_pygase {
   /* between recv() and next() */
   struct pg_session *connecting; /* to be asked about, or the engine has been asked */
   bool asked, stop;
-  struct pg_session *judged;     /* whose events these are */
+  struct pg_session *judged; /* whose events these are */
   struct pg_event events[PG_PACKAGE_EVENTS];
   size_t n_events, at_event;
-  size_t at_held;                /* bytes of judged->held that are done */
+  size_t at_held; /* bytes of judged->held that are done */
   struct ump_addr from;
   bool warned_names, warned_values;
 
   /* buffers */
-  struct ump_buf_out {           /* an update that is being encoded: form.c */
+  struct ump_buf_out { /* an update that is being encoded: form.c */
     uint8_t *p;
     size_t n, cap;
   } form;
@@ -194,7 +196,9 @@ struct ump_pygase {
   uint64_t counts[PG_N_COUNTS];
 };
 
-static inline void pg_count(struct ump_pygase *n, enum pg_count c) { n->counts[c]++; }
+static inline void pg_count(struct ump_pygase *n, enum pg_count c) {
+  n->counts[c]++;
+}
 void ump__pg_drop(struct ump_pygase *n, enum pg_count cause, const struct ump_addr *from, const char *text);
 
 /* ---- event.c: event blocks ---- */
@@ -226,8 +230,10 @@ void ump__pg_acked(struct ump_pygase *n, struct pg_session *s, uint16_t ack, uin
 
 /* ---- outbox.c: events to clients ---- */
 int ump__pg_notify(struct ump_pygase *n, struct pg_session *s, struct ump_blob *payload);
-void ump__pg_write_events(struct ump_pygase *n, struct pg_session *s, struct ump_writer *w); /* at most PG_EVENTS, to the end of w */
-size_t ump__pg_next_event(const struct ump_pygase *n, const struct pg_session *s); /* bytes of the next one due; 0: none */
+void ump__pg_write_events(struct ump_pygase *n, struct pg_session *s,
+                          struct ump_writer *w); /* at most PG_EVENTS, to the end of w */
+size_t ump__pg_next_event(const struct ump_pygase *n,
+                          const struct pg_session *s); /* bytes of the next one due; 0: none */
 void ump__pg_confirm_outs(struct ump_pygase *n, struct pg_session *s);
 void ump__pg_forget_outs(struct ump_pygase *n, struct pg_session *s);
 void ump__pg_free_outs(struct ump_pygase *n);

@@ -1,10 +1,10 @@
-/* Events to clients: queued, sent at most five in a package, and sent again in a new one until a package that carried them is
- * confirmed. Wire section 7, E3. Nothing in an event tells whether it came before, so it is not repeated sooner than a
- * confirmation can be expected. */
+/* Events to clients: queued, sent at most five in a package, and sent again in a new one until a package that carried
+ * them is confirmed. Wire section 7, E3. Nothing in an event tells whether it came before, so it is not repeated sooner
+ * than a confirmation can be expected. */
 #include "proto/pygase/internal.h"
 
-/* A payload is charged in shares: its first taker pays for all of it, the second for a half... One more reference is the
- * caller's, who lets go of it. */
+/* A payload is charged in shares: its first taker pays for all of it, the second for a half... One more reference is
+ * the caller's, who lets go of it. */
 static uint32_t price(const struct ump_blob *blob) {
   size_t share = blob->refs > 2 ? blob->n / (blob->refs - 1) : blob->n;
   return (uint32_t)(sizeof(struct pg_out) + share);
@@ -74,8 +74,10 @@ static void give_up(struct ump_pygase *n, struct pg_session *s, struct pg_out *o
 }
 
 static void sent(struct ump_pygase *n, struct pg_session *s, struct pg_out *o) {
-  if (o->sends) pg_count(n, PG_notify_repeats);
-  else s->n_queued--;
+  if (o->sends)
+    pg_count(n, PG_notify_repeats);
+  else
+    s->n_queued--;
   o->sequences[o->sends++] = s->sequence;
   o->sent = n->now;
   ump_list_remove(&o->at);

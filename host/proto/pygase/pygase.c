@@ -87,8 +87,10 @@ static void take(struct ump_pygase *n, struct pg_session *s, const struct packag
     s->leaving = 0;
     pg_count(n, PG_shutdowns_forged);
   }
-  if (s->state == PG_STATE_NEW) of_new(n, s, p);
-  else if (s->state == PG_STATE_AWAY) ump__pg_connect(n, s);
+  if (s->state == PG_STATE_NEW)
+    of_new(n, s, p);
+  else if (s->state == PG_STATE_AWAY)
+    ump__pg_connect(n, s);
   if (s->state != PG_STATE_CONNECTED && s->state != PG_STATE_CONNECTING) return;
   ump__pg_acked(n, s, p->ack, p->bits);
   if (newest) ump__pg_update_confirmed(n, s, p->time_order);
@@ -98,7 +100,9 @@ static void take(struct ump_pygase *n, struct pg_session *s, const struct packag
 /* ---- commands: section 9 ---- */
 
 /* The host is who has been connected for longest. */
-static bool is_host(const struct ump_pygase *n, const struct pg_session *s) { return n->connected.next == &s->at; }
+static bool is_host(const struct ump_pygase *n, const struct pg_session *s) {
+  return n->connected.next == &s->at;
+}
 
 static void on_shutdown(struct ump_pygase *n, const struct ump_addr *from) {
   struct pg_session *s = ump__pg_find(n, from);
@@ -107,8 +111,10 @@ static void on_shutdown(struct ump_pygase *n, const struct ump_addr *from) {
     return;
   }
   pg_count(n, PG_shutdowns);
-  if (n->host_shutdown && is_host(n, s)) n->stop = true;
-  else if (!s->leaving) s->leaving = n->now;
+  if (n->host_shutdown && is_host(n, s))
+    n->stop = true;
+  else if (!s->leaving)
+    s->leaving = n->now;
 }
 
 /* ---- bytes in ---- */
@@ -124,7 +130,8 @@ static void on_package(struct ump_pygase *n, const struct package *p) {
   bool over = s && starts_over(n, s, p);
   if (s && (s->state == PG_STATE_REFUSED || (!over && !in_window(n, s, p)))) return;
   if (!ump__pg_events(n, p->events)) {
-    ump__pg_drop(n, PG_bad_event, p->from, "an event that is cut, broken, or lacks type, handler_args or handler_kwargs");
+    ump__pg_drop(n, PG_bad_event, p->from,
+                 "an event that is cut, broken, or lacks type, handler_args or handler_kwargs");
     return;
   }
   if (over) {
@@ -163,8 +170,14 @@ static void pg_recv(void *self, const struct ump_addr *from, struct ump_bytes in
 static void judge(struct ump_pygase *n, const struct pg_event *event, struct ump_event *ev) {
   struct pg_session *s = n->judged;
   pg_count(n, PG_events);
-  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE, .session = s->handle, .client = s->client, .has_name = true,
-                           .name = event->name, .has_data = event->data.n > 0, .data = event->data, .encoding = UMP_PLAIN};
+  *ev = (struct ump_event){.type = UMP_EVENT_JUDGE,
+                           .session = s->handle,
+                           .client = s->client,
+                           .has_name = true,
+                           .name = event->name,
+                           .has_data = event->data.n > 0,
+                           .data = event->data,
+                           .encoding = UMP_PLAIN};
 }
 
 /* What came before there was a client; it was looked at when it came. */
@@ -268,7 +281,8 @@ static int pg_flush(void *self, struct ump_addr *to, struct ump_writer *out, ump
 
 static ump_time pg_deadline(const void *self) {
   const struct ump_pygase *n = self;
-  if (!ump_list_empty(&n->reports) || !ump_list_empty(&n->answers) || n->judged || n->connecting || n->stop) return n->now;
+  if (!ump_list_empty(&n->reports) || !ump_list_empty(&n->answers) || n->judged || n->connecting || n->stop)
+    return n->now;
   ump_time t = ump_time_min(ump__pg_wheel_deadline(&n->wheel), ump__pg_session_deadline(n));
   return t > n->now ? t : n->now;
 }
@@ -289,7 +303,8 @@ static struct ump_counters pg_counters(const void *self) {
   return (struct ump_counters){names, n->counts, PG_N_COUNTS};
 }
 
-/* Strangers, those who are away and those who are met with silence are not counted: nobody waits for anything of theirs. */
+/* Strangers, those who are away and those who are met with silence are not counted: nobody waits for anything of
+ * theirs. */
 static size_t pg_load(const void *self) {
   const struct ump_pygase *n = self;
   return n->n_connected + n->n_gone + n->n_reports + n->n_answers + n->n_outs + (n->connecting != NULL) +

@@ -3,7 +3,9 @@
 
 /* ---- confirmations ---- */
 
-static uint32_t micros(ump_time t) { return (uint32_t)(t / UMP_US); }
+static uint32_t micros(ump_time t) {
+  return (uint32_t)(t / UMP_US);
+}
 
 /* The field's highest bit is ack - 1; here bit 0 is. */
 static uint32_t reversed(uint32_t v) {
@@ -21,8 +23,8 @@ static void sample(struct ump_pygase *n, struct pg_session *s, uint64_t fresh) {
   }
 }
 
-/* A clear bit says nothing: the real client forgets the package before a gap (section 10). The lowest one says nothing either:
- * it never looks at it, so neither do we. */
+/* A clear bit says nothing: the real client forgets the package before a gap (section 10). The lowest one says nothing
+ * either: it never looks at it, so neither do we. */
 void ump__pg_acked(struct ump_pygase *n, struct pg_session *s, uint16_t ack, uint32_t bits) {
   int ago = ack && s->n_sendings ? pg_ahead(s->sequence, ack) : -1;
   uint64_t sent = s->n_sendings < PG_SENDINGS ? ((uint64_t)1 << s->n_sendings) - 1 : UINT64_MAX;
@@ -99,7 +101,8 @@ static void choose_update(struct ump_pygase *n, struct pg_session *s, struct pg_
 
 static void compose(struct ump_pygase *n, struct pg_session *s, struct ump_writer *out) {
   struct pg_update u;
-  struct ump_writer w = ump_writer(out->p + out->n, out->cap - out->n < UMP_PYGASE_DATAGRAM ? out->cap - out->n : UMP_PYGASE_DATAGRAM);
+  struct ump_writer w =
+      ump_writer(out->p + out->n, out->cap - out->n < UMP_PYGASE_DATAGRAM ? out->cap - out->n : UMP_PYGASE_DATAGRAM);
   choose_update(n, s, &u);
   write_header(n, s, &w, pg_after(s->sequence));
   write_update(&w, &u);

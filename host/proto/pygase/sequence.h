@@ -11,7 +11,9 @@ static inline int pg_ahead(uint16_t a, uint16_t b) {
   return d > 32767 ? d - 65535 : d < -32767 ? d + 65535 : d;
 }
 
-static inline uint16_t pg_after(uint16_t a) { return a == 65535 ? 1 : (uint16_t)(a + 1); }
+static inline uint16_t pg_after(uint16_t a) {
+  return a == 65535 ? 1 : (uint16_t)(a + 1);
+}
 static inline uint16_t pg_add(uint16_t a, uint32_t n) { /* n steps further; from 0: n */
   return (uint16_t)((a + n - 1) % 65535 + 1);
 }

@@ -53,11 +53,16 @@ static int take_slot(struct ump_pygase *n, struct pg_session *s) {
 
 static struct ump_list *list_of(struct ump_pygase *n, enum pg_state state, size_t **count) {
   switch (state) {
-  case PG_STATE_NEW: return *count = &n->n_fresh, &n->fresh;
-  case PG_STATE_CONNECTED: return *count = &n->n_connected, &n->connected;
-  case PG_STATE_AWAY: return *count = &n->n_away, &n->away;
-  case PG_STATE_REFUSED: return *count = &n->n_refused, &n->refused;
-  default: return NULL;
+  case PG_STATE_NEW:
+    return *count = &n->n_fresh, &n->fresh;
+  case PG_STATE_CONNECTED:
+    return *count = &n->n_connected, &n->connected;
+  case PG_STATE_AWAY:
+    return *count = &n->n_away, &n->away;
+  case PG_STATE_REFUSED:
+    return *count = &n->n_refused, &n->refused;
+  default:
+    return NULL;
   }
 }
 
@@ -76,7 +81,9 @@ static void enter(struct ump_pygase *n, struct pg_session *s, enum pg_state stat
   ++*count;
 }
 
-static struct pg_session *oldest(const struct ump_list *head) { return UMP_CONTAINER(head->next, struct pg_session, at); }
+static struct pg_session *oldest(const struct ump_list *head) {
+  return UMP_CONTAINER(head->next, struct pg_session, at);
+}
 
 static void forget_held(struct ump_pygase *n, struct pg_session *s) {
   ump_free(n->mem, s->held, s->held ? PG_HELD : 0);
@@ -154,8 +161,7 @@ void ump__pg_away(struct ump_pygase *n, struct pg_session *s) {
 bool ump__pg_report(struct ump_pygase *n, struct ump_event *ev) {
   if (ump_list_empty(&n->reports)) return false;
   struct pg_session *s = UMP_CONTAINER(n->reports.next, struct pg_session, report);
-  *ev = (struct ump_event){
-      .type = UMP_EVENT_DISCONNECT, .session = s->handle, .client = s->client, .reason = s->why};
+  *ev = (struct ump_event){.type = UMP_EVENT_DISCONNECT, .session = s->handle, .client = s->client, .reason = s->why};
   ump__pg_told(n, s);
   return true;
 }

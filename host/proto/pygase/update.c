@@ -1,14 +1,16 @@
 /* The state on its way to one client. Wire section 6.
  *
- * Updates have numbers, the time_orders, counted for each client by itself; with each goes the moment of the state that it leads
- * to. The client tells the number it has reached in every package. An update is made from the last moment that it confirmed
- * (base) to the present; while there are others under way, that is right for it wherever it is between the two:
+ * Updates have numbers, the time_orders, counted for each client by itself; with each goes the moment of the state that
+ * it leads to. The client tells the number it has reached in every package. An update is made from the last moment that
+ * it confirmed (base) to the present; while there are others under way, that is right for it wherever it is between the
+ * two:
  *
  *   client in {base, sent[0], ..., sent[n_sent - 1]}
  *
- * Not so if something is removed: the marker must come exactly when the client has the key. So an exact patch begins only when
- * nothing is under way, and while one is under way nothing else begins: the very same update is sent until it comes back. The
- * same holds for the whole state (what the client has besides is not known to the feed) and for an update in several parts. */
+ * Not so if something is removed: the marker must come exactly when the client has the key. So an exact patch begins
+ * only when nothing is under way, and while one is under way nothing else begins: the very same update is sent until it
+ * comes back. The same holds for the whole state (what the client has besides is not known to the feed) and for an
+ * update in several parts. */
 #include "proto/pygase/internal.h"
 
 static bool overtakable(const struct pg_world *w) {
@@ -94,8 +96,10 @@ void ump__pg_update(struct ump_pygase *n, struct pg_session *s, struct pg_update
 static void arrived(struct ump_pygase *n, struct pg_world *w) {
   uint32_t n_parts = w->patch ? ((const struct pg_form *)w->patch->form)->n_parts : 0;
   w->under_way = false;
-  if (w->patch && ++w->part < n_parts) number_part(n, w, n_parts);
-  else end_patch(n, w);
+  if (w->patch && ++w->part < n_parts)
+    number_part(n, w, n_parts);
+  else
+    end_patch(n, w);
 }
 
 void ump__pg_update_confirmed(struct ump_pygase *n, struct pg_session *s, uint16_t time_order) {

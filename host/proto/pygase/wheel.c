@@ -1,6 +1,8 @@
 #include "proto/pygase/wheel.h"
 
-static unsigned slot_of(int64_t tick) { return (unsigned)tick % PG_WHEEL; }
+static unsigned slot_of(int64_t tick) {
+  return (unsigned)tick % PG_WHEEL;
+}
 
 void ump__pg_wheel_init(struct pg_wheel *w, ump_time now) {
   *w = (struct pg_wheel){.cursor = now / PG_TICK + 1};
