@@ -7,19 +7,29 @@
 
 enum { UMP__SPLIT_PARTS = 4096 }; /* at most */
 
-struct ump__split {
-  struct ump__out maps; /* the maps of the parts, one behind the other */
-  size_t *ends;         /* where each ends */
-  uint32_t *items;      /* how many values are in each */
+struct ump__pieces {
+  struct ump__out out; /* one behind the other */
+  struct ump__piece {
+    size_t end;
+    uint32_t items; /* values, paths */
+  } * v;
   uint32_t n, cap;
-  struct ump__out removed; /* paths as arrays of keys, for an array that says how many */
-  uint32_t n_removed;
+};
+struct ump__split {
+  struct ump__pieces maps;
+  struct ump__pieces removed; /* paths as arrays of keys, for an array that says how many */
 };
 
 /* plain: of a struct ump_patch. most: bytes of a part; a value that is larger has a part of its own. At least one part,
  * which may be empty. 0, UMP_ENOMEM, UMP_EFULL: too many parts. Free it either way. */
 int ump__split(struct ump__split *s, const struct ump_mem *mem, struct ump_bytes plain, size_t most);
 void ump__split_free(struct ump__split *s);
-struct ump_bytes ump__split_part(const struct ump__split *s, uint32_t i);
+/* Part i: its map, and with the first parts the paths that are removed. */
+struct ump__part_of_patch {
+  struct ump_bytes map, removed; /* map empty: none; else plain data. removed: to be put behind the head of an array */
+  uint32_t items, n_removed;
+};
+uint32_t ump__split_count(const struct ump__split *s);
+struct ump__part_of_patch ump__split_part(const struct ump__split *s, uint32_t i);
 
 #endif

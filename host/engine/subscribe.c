@@ -50,12 +50,9 @@ static void put_field(struct ump__out *o, const char *name) {
 }
 
 /* The data of one notify. */
-static void put_part(struct ump__out *o, const struct ump__split *s, uint32_t i, bool full, uint64_t since,
-                     uint64_t time, bool without) {
-  bool removed = i == 0 && s->n_removed;
-  full = full && i == 0;
+static void put_part(struct ump__out *o, const struct ump__part_of_patch *p, bool full, uint64_t since, uint64_t time) {
   o->n = 0;
-  ump__out_map(o, full ? 3 : removed ? 4 : 3);
+  ump__out_map(o, !full && p->n_removed ? 4 : 3);
   put_field(o, "time");
   ump__out_int(o, (int64_t)time);
   if (full) {
@@ -66,14 +63,14 @@ static void put_part(struct ump__out *o, const struct ump__split *s, uint32_t i,
     ump__out_int(o, (int64_t)since);
   }
   put_field(o, full ? "state" : "patch");
-  if (without)
-    ump__out_map(o, 0);
+  if (p->map.n)
+    ump__out_put(o, p->map);
   else
-    ump__out_put(o, ump__split_part(s, i));
-  if (full || !removed) return;
+    ump__out_map(o, 0);
+  if (full || !p->n_removed) return;
   put_field(o, "removed");
-  ump__out_array(o, s->n_removed);
-  ump__out_put(o, ump__out_bytes(&s->removed));
+  ump__out_array(o, p->n_removed);
+  ump__out_put(o, p->removed);
 }
 
 static int pack(struct ump_engine *e, const struct ump_client *c, struct ump_bytes plain, struct ump_blob **out) {
@@ -103,14 +100,17 @@ static int pack_parts(struct ump_engine *e, const struct ump_client *c, const st
   struct ump__out o = ump__out(e->mem);
   uint64_t since = t->since;
   int err = 0;
-  for (uint32_t i = 0; i < s->n && !err; i++) {
-    uint64_t at = time - (s->n - 1 - i);
-    put_part(&o, s, i, full, since, at, false);
+  for (uint32_t i = 0; i < t->n && !err; i++) {
+    uint64_t at = time - (t->n - 1 - i);
+    struct ump__part_of_patch p = ump__split_part(s, i);
+    put_part(&o, &p, full && i == 0, since, at);
     err = o.failed ? UMP_ENOMEM : pack(e, c, ump__out_bytes(&o), &t->parts[i]);
-    if (err == UMP_ENOSUPPORT && s->items[i] > FEW) err = UMP_ETOOBIG; /* more values than a message may have */
-    if (err == UMP_ETOOBIG && s->items[i] <= 1 && !(i == 0 && s->n_removed)) {
+    if (err == UMP_ENOSUPPORT && p.items + p.n_removed > FEW)
+      err = UMP_ETOOBIG; /* more values than a message may have */
+    if (err == UMP_ETOOBIG && p.items <= 1 && p.n_removed <= 1) {
       too_large(e, c);
-      put_part(&o, s, i, full, since, at, true);
+      p.map.n = 0;
+      put_part(&o, &p, full && i == 0, since, at);
       err = pack(e, c, ump__out_bytes(&o), &t->parts[i]);
       if (err == UMP_ETOOBIG) err = UMP_ENOSUPPORT;
     }
@@ -140,7 +140,7 @@ static int make_told(struct ump_engine *e, const struct ump__subscriber *s, stru
                      struct ump__told **out) {
   struct ump__split split;
   int err = ump__split(&split, e->mem, p->face.plain, most);
-  struct ump__told *t = err ? NULL : told_new(e, s->c, split.n, p->face.whole ? 0 : s->time);
+  struct ump__told *t = err ? NULL : told_new(e, s->c, ump__split_count(&split), p->face.whole ? 0 : s->time);
   if (!err && !t) err = UMP_ENOMEM;
   if (!err) err = pack_parts(e, s->c, &split, p->face.whole, p->face.to->version * TIMES, t);
   ump__split_free(&split);

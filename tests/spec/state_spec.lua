@@ -344,12 +344,25 @@ describe("subscribers:", function()
       local big = {}
       for i = 1, 2000 do big["unit " .. i] = { x = i, y = i / 3, name = ("unit number %d"):format(i) } end
       host.update { units = big }
+      game._asks = { clear = function()
+        local gone, n = {}, 0
+        for name in pairs(host.state.units) do
+          n = n + 1
+          if n > 1 then gone[name] = host.DELETE end
+        end
+        host.update { units = gone }
+      end }
     ]])
     local ann, bob = follow(world:connect "neteria"), follow(world:connect "laneya")
     world:advance(5)
     assert.same(world.state, ann.copy.state)
     assert.same(world.state, bob.copy.state)
     assert.is_true(#ann:received "state" > 4)
+    bob:event("clear", {})
+    world:advance(5)
+    assert.same({ units = { ["unit 1"] = { x = 1, y = 1 / 3, name = "unit number 1" } } }, world.state)
+    assert.same(world.state, ann.copy.state)
+    assert.same(world.state, bob.copy.state)
   end)
 
   it("on joint get JSON, as a chunk or as a call", function()

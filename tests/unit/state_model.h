@@ -179,7 +179,9 @@ static struct m *apply(struct ump_reader *r, struct m *was, bool exactly) {
   return m_leaf(value);
 }
 
-/* ---- the run ---- */
+/* ---- the run; who only wants the model leaves this unused ---- */
+
+#define RUN static __attribute__((unused))
 
 struct follower {
   struct ump_client client; /* as far as the feed looks at it */
@@ -210,7 +212,7 @@ static void run_view(struct run *r, struct follower *f, struct ump_bytes plain, 
   f->client.view = v, f->client.seen = 1, f->view = view;
 }
 
-static void run_begin(struct run *r, struct ump_engine *e) {
+RUN void run_begin(struct run *r, struct ump_engine *e) {
   static const uint8_t all[] = {UMP_PLAIN_TRUE};
   *r = (struct run){.e = e, .state = m_map()};
   r->version[1] = m_map();
@@ -220,7 +222,7 @@ static void run_begin(struct run *r, struct ump_engine *e) {
   }
 }
 
-static void run_end(struct run *r) {
+RUN void run_end(struct run *r) {
   const struct ump_feed *feed = &r->e->feed.face;
   for (int i = 0; i < CLIENTS; i++) {
     struct follower *f = &r->f[i];
@@ -325,7 +327,7 @@ static void run_step(struct run *r, struct script *s) {
 }
 
 /* Everyone asks until nothing is left to ask for; then all have what they may see. */
-static void run_catch_up(struct run *r) {
+RUN void run_catch_up(struct run *r) {
   const struct ump_feed *feed = &r->e->feed.face;
   r->now += 10 * UMP_MS;
   ump_engine_expire(r->e, r->now);
@@ -339,7 +341,7 @@ static void run_catch_up(struct run *r) {
   }
 }
 
-static void run_script(struct run *r, struct script *s) {
+RUN void run_script(struct run *r, struct script *s) {
   while (s->at < s->n && ump_state_version(r->e->state) < VERSIONS - 2) run_step(r, s);
 }
 
