@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #include "replay_spec.h"
 
 #include <inttypes.h>
@@ -5,12 +6,13 @@
 #include <string.h>
 
 #include "base/plain.h"
+#include "base/uuid.h"
 #include "flags.h"
 #include "place.h"
 #include "play.h"
 #include "record/datum.h"
 
-enum { LISTENERS = 64, TOLD = 64 };
+enum { LISTENERS = 64, TOLD = 64, MOST_IDS = 200 };
 
 struct visitor { /* a client, in the order in which they came */
   uint32_t listener, session;
@@ -29,7 +31,7 @@ struct spec {
   ump_time start;
   bool begun, stopped, unfit;
   char at[32]; /* the time that the spec is at */
-  struct ump_bytes declared;
+  struct ump_bytes entries;
 };
 
 /* ---- what must be known before ---- */
@@ -167,6 +169,16 @@ static const char *verdict_of(const struct ump_entry *answer) {
   return words[answer->code <= UMP_INTERNAL ? answer->code : UMP_INTERNAL];
 }
 
+/* Is a client's id in what anybody sent or was told? Then it has to be the same in the spec. */
+static bool is_told(const struct spec *s, struct ump_bytes id) {
+  char text[UMP_UUID_TEXT];
+  struct ump_uuid u;
+  if (id.n != sizeof u.b || s->came > MOST_IDS) return id.n == sizeof u.b;
+  memcpy(u.b, id.p, sizeof u.b);
+  ump_uuid_print(&u, text);
+  return memmem(s->entries.p, s->entries.n, text, sizeof text) != NULL;
+}
+
 static void put_connect(struct spec *s, const struct ump_entry *in, const struct ump_entry *out, size_t n) {
   const struct ump_entry *admit = one(out, n, UMP_ENTRY_ADMIT);
   struct visitor *before = find(s, s->came, in->listener, in->session), *v = &s->v[s->came++];
@@ -174,19 +186,29 @@ static void put_connect(struct spec *s, const struct ump_entry *in, const struct
   if (before) before->gone = true;
   fprintf(s->out, "    connect(%zu, ", s->came);
   put_string(s, s->schemes[in->listener]);
+  const char *gap = ", { ";
   if (is(s, in->listener, "joint") && in->channel.n) {
-    fputs(", { channel = ", s->out);
+    fprintf(s->out, "%schannel = ", gap);
     put_string(s, in->channel);
     fputs(", declared = CHANNELS[", s->out);
     put_string(s, in->channel);
-    fputs("] }", s->out);
-  } else if (is(s, in->listener, "laneya") && v->name.n) {
-    fputs(", { user = ", s->out);
-    put_string(s, v->name);
-    fputs(" }", s->out);
-  } else if (refused) {
-    fputs(", nil", s->out);
+    fputs("]", s->out), gap = ", ";
   }
+  if (is(s, in->listener, "laneya") && v->name.n) {
+    fprintf(s->out, "%suser = ", gap);
+    put_string(s, v->name), gap = ", ";
+  }
+  if (admit && is_told(s, admit->id)) {
+    char id[UMP_UUID_TEXT];
+    struct ump_uuid u;
+    memcpy(u.b, admit->id.p, sizeof u.b);
+    ump_uuid_print(&u, id);
+    fprintf(s->out, "%sid = \"%.36s\"", gap, id), gap = ", ";
+  }
+  if (strcmp(gap, ", ") == 0)
+    fputs(" }", s->out);
+  else if (refused)
+    fputs(", nil", s->out);
   fputs(refused ? ", true)\n" : ")\n", s->out);
   if (refused) v->gone = true;
 }
@@ -325,7 +347,7 @@ static int write(struct spec *s, const struct ump_recording *rec) {
 }
 
 int ump_spec_write(const struct ump_recording *rec, const char *file, const char *rulebook, FILE *out) {
-  struct spec s = {.out = out, .file = file, .rulebook = rulebook};
+  struct spec s = {.out = out, .file = file, .rulebook = rulebook, .entries = ump_bytes(rec->p, rec->n)};
   bool ok = look(&s, rec);
   int code = EXIT_RULEBOOK;
   if (!ok)

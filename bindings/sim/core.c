@@ -126,6 +126,16 @@ static int world_chance(lua_State *L) { /* bytes: what is drawn next */
   return 0;
 }
 
+static int world_give_id(lua_State *L) { /* text of a UUID: the next client's */
+  struct ump_sim_world *w = check(L);
+  struct ump_uuid id;
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  luaL_argcheck(L, ump_uuid_parse(ump_bytes(text, n), &id), 2, "a UUID expected");
+  ump_engine_give_id(w->engine, &id);
+  return 0;
+}
+
 static int world_drain(lua_State *L) {
   struct ump_sim_world *w = check(L);
   ump_engine_drain(w->engine, w->now);
@@ -519,7 +529,7 @@ static int world_peek(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"chance", world_chance},
+    {"chance", world_chance},   {"give_id", world_give_id},
     {"open", world_open},
     {"reload", world_reload},
     {"aim", world_aim},

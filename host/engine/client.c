@@ -49,6 +49,11 @@ static uint64_t serial_of(struct ump_engine *e, uint64_t again) {
   return again && again <= e->serials ? again : ++e->serials;
 }
 
+void ump_engine_give_id(struct ump_engine *e, const struct ump_uuid *id) {
+  e->id_is_given = id != NULL;
+  if (id) e->given_id = *id;
+}
+
 struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, const struct ump_event *ev) {
   struct ump_client *c = ump_zalloc(e->mem, sizeof *c);
   if (!c) goto no_client;
@@ -57,7 +62,8 @@ struct ump_client *ump__client_new(struct ump_engine *e, uint32_t listener, cons
   if (ev->channel.n && !(c->channel = ump__text_copy(e->mem, ev->channel))) goto no_channel;
   if (take_slot(e, c)) goto no_slot;
   c->serial = serial_of(e, ev->again);
-  c->id = id_of(e, c->serial);
+  c->id = e->id_is_given ? e->given_id : id_of(e, c->serial);
+  e->id_is_given = false;
   c->listener = listener;
   c->session = ev->session;
   c->protocol = e->listeners[listener].ops->scheme;

@@ -133,6 +133,9 @@ void ump_engine_rollback(struct ump_engine *e);
  * nobody. */
 void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx);
 
+/* The next client to come has this id, instead of one that nobody could guess: for playing again what was recorded. NULL: not. */
+void ump_engine_give_id(struct ump_engine *e, const struct ump_uuid *id);
+
 /* ---- looking ---- */
 ump_time ump_engine_beat(const struct ump_engine *e); /* when the last tick was due, or ticks began; 0: there are none */
 ump_time ump_engine_now(const struct ump_engine *e); /* the time given to the call that is under way */

@@ -135,6 +135,8 @@ struct ump_engine {
   struct ump__ticks ticks;
   void (*timers_called)(void *ctx, ump_time due, ump_time now); /* ump_engine_watch_timers; NULL: nobody looks */
   void *timers_ctx;
+  struct ump_uuid given_id; /* of the next client */
+  bool id_is_given;
   struct ump__attempts attempts;
   uint64_t counts[UMP__N_COUNTS];
   struct ump__awaited awaited[UMP__AWAITED]; /* the last ones */

@@ -37,7 +37,7 @@ enum ump_entry_kind {
 
   /* what came of it */
   UMP_ENTRY_DRAW = 64, /* data: bytes of chance that the engine and the rulebook drew */
-  UMP_ENTRY_ADMIT,     /* of the CONNECT before. UMP_ENTRY_YES, or text: why not */
+  UMP_ENTRY_ADMIT,     /* of the CONNECT before. UMP_ENTRY_YES, and id: 16 bytes, the client's; or text: why not */
   UMP_ENTRY_ANSWER,    /* code: enum ump_verdict; text: the reason; data: the response */
   UMP_ENTRY_NOTICE,    /* number[0]: what DELIVER calls it; code: enum ump_encoding */
   UMP_ENTRY_DELIVER,   /* number[0]: the notice; listener, session: to whom */

@@ -111,6 +111,13 @@ static void note_name(struct ump__seat *s) {
   s->name[n] = 0;
 }
 
+static void give_id(struct ump_replay *r, struct ump_bytes id) {
+  struct ump_uuid u;
+  if (id.n != sizeof u.b) return;
+  memcpy(u.b, id.p, sizeof u.b);
+  ump_engine_give_id(r->engine, &u);
+}
+
 /* ---- one kind after the other ---- */
 
 static void play_connect(struct ump_replay *r, const struct ump_entry *e) {
@@ -124,7 +131,10 @@ static void play_connect(struct ump_replay *r, const struct ump_entry *e) {
                          .has_version = e->flags & UMP_ENTRY_HAS_VERSION,
                          .version = e->text,
                          .channel = e->channel};
+  for (size_t i = 0; i < r->out.n; i++)
+    if (r->out.v[i].kind == UMP_ENTRY_ADMIT) give_id(r, r->out.v[i].id);
   feed(r, e->listener, &ev, e->at);
+  ump_engine_give_id(r->engine, NULL);
   ump__compare(r, e);
   bool stays = r->was.yes;
   if (!stays && s->client) send_away(r, s, "left", e->at);
@@ -345,7 +355,6 @@ static const struct ump_rulebook_ops everybody = {.connect = yes_connect,
                                                   .forget = yes_forget};
 
 static int seat_client(struct ump_replay *r, const struct ump_entry *e) {
-  struct ump_entry draw = {.kind = UMP_ENTRY_DRAW, .data = e->id};
   if (e->listener >= r->lanes.n || e->id.n != 16 || e->channel.n > CHANNEL_MAX) return UMP_EMALFORMED;
   if (ump__seat_find(r, e->listener, e->session)) return UMP_EMALFORMED;
   struct ump__seat *s = ump__seat_add(r, e->listener, e->session);
@@ -356,7 +365,8 @@ static int seat_client(struct ump_replay *r, const struct ump_entry *e) {
                          .has_version = e->flags & UMP_ENTRY_HAS_VERSION,
                          .version = e->text,
                          .channel = e->channel};
-  begin_group(r, &draw, 1);
+  begin_group(r, NULL, 0);
+  give_id(r, e->id);
   feed(r, e->listener, &ev, r->base);
   if (!s->client) return UMP_ENOMEM;
   if (e->flags & UMP_ENTRY_HAS_NAME) {

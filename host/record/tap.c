@@ -189,7 +189,9 @@ static void tap_admit(void *self, uint32_t session, struct ump_client *c, uint64
                       ump_time now) {
   struct wrapped *l = self;
   flush_staged(l->tap);
-  ump_tap_put(l->tap, &(struct ump_entry){.kind = UMP_ENTRY_ADMIT, .flags = flag(c != NULL, UMP_ENTRY_YES), .text = reason});
+  struct ump_entry e = {.kind = UMP_ENTRY_ADMIT, .flags = flag(c != NULL, UMP_ENTRY_YES), .text = reason};
+  if (c) e.id = ump_bytes(c->id.b, sizeof c->id.b);
+  ump_tap_put(l->tap, &e);
   l->inner->admit(l->self, session, c, serial, reason, now);
 }
 

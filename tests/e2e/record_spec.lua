@@ -151,6 +151,39 @@ describe("umpire run --record and umpire replay", function()
     for _, row in ipairs(sum_of(out).sum) do assert.not_equal("verdict", row.difference) end
   end)
 
+  it("knows what chance gave, ids, clocks and timers, so that the same rulebook does the same", function()
+    local file = host.folder() .. "/play.rec"
+    local h = host.start { rules = [[
+      local host = require "umpire"
+      local game, beats = { api = 1, tick_rate = 50 }, 0
+      function game.connect(client)
+        host.broadcast("came", { client.id, host.random(1000000), math.random(1000000), host.uuid() })
+        host.after(0.05, function() if not client.gone then host.notify(client, "later", host.now() - client.data.since) end end)
+        client.data.since = host.now()
+      end
+      function game.tick() beats = beats + 1; if beats % 5 == 0 then host.broadcast("beat", { beats, host.random(6) }) end end
+      function game.execute(client, event)
+        local all = {}
+        for k, v in pairs(event.data) do all[#all + 1] = k .. v end
+        host.broadcast("list", { all, client.id, event.id, os.time(), host.random() })
+      end
+      function game.save() return beats end
+      function game.load(saved) beats = saved or 0; host.every(0.03, function() host.broadcast("every", host.random(100)) end) end
+      return game]], flags = { "--record", file } }
+    local ann, bob = host.client(h.port), host.client(h.port)
+    assert.is_true(ann:register())
+    for i = 1, 10 do
+      assert.equal("LEGAL", (ann:event { list = { zoe = i, abe = 2, kim = 3, lou = 4, max = 5, ida = 6 } }))
+      require("socket").sleep(0.03)
+      if i == 5 then assert.is_true(bob:register()) end
+      if i == 7 then assert.equal(0, (h:ask "reload")) end
+    end
+    assert.equal(0, h:stop())
+    local code, out = replay(file, h.rulebook)
+    assert.equal(0, code, out)
+    assert.is_true(tonumber(out:match "(%d+) notifies compared") > 20, out)
+  end)
+
   it("replays log-ins as they were, without the password", function()
     local file = host.folder() .. "/play.rec"
     local h = host.start { rulebook = "rules/gate.lua", flags = { "--record", file } }

@@ -186,7 +186,9 @@ static int rules(struct world *w, const char *what, struct ump_client *c, const 
   char text[64];
   w->judgement = (struct ump_judgement){.verdict = UMP_LEGAL};
   if (strcmp(what, "connect") == 0) {
-    snprintf(text, sizeof text, "welcome %u", (unsigned)ump_rng_below(ump_engine_rng(w->engine), 1000000));
+    char id[UMP_UUID_TEXT];
+    ump_uuid_print(&c->id, id);
+    snprintf(text, sizeof text, "welcome %.36s %u", id, (unsigned)ump_rng_below(ump_engine_rng(w->engine), 1000000));
     assert_int_equal(notify(w, c, text), 0);
     assert_int_equal(broadcast(w, "came", c), 0);
   } else if (strcmp(what, "judge") == 0 && strcmp(arg, "dice") == 0) {

@@ -248,13 +248,12 @@ function world:network(weather) end
 ---@return number? seconds that the engine stood still
 function world:reload(path) end
 
----What the server and the rulebook draw from chance next (client ids, host.random, host.uuid), as hexadecimal digits; what is drawn
+---What the server and the rulebook draw from chance next (host.random, host.uuid, math.random's seed), as hexadecimal digits; what is drawn
 ---beyond that is made from the seed again. So a recording's dice fall as they fell: `umpire replay FILE --spec` writes such specs, in
 ---the words of `umpire.sim.recorded`.
 ---
 ---    world:chance "8f3c21d00a5be7714fd2b1a09be4c57d"
----    world:connect "neteria"
----    assert.truthy(world:clients()[2].id:find "^8f3c21d0%-0a5b")
+---    assert.equal(world, world:chance "00ff")
 ---@param hex string
 ---@return umpire.sim.World world
 function world:chance(hex) end

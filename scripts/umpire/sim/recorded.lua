@@ -81,9 +81,11 @@ function M.open(rulebook, options)
   --- What the server and the rulebook draw from chance next, as they did.
   function play.chance(hex) world:chance(hex) end
 
-  --- A client that joins; refused: that it was not let in.
+  --- A client that joins; refused: that it was not let in. with.id: its client.id, as the server had made it.
   function play.connect(n, protocol, with, refused)
     with = with or {}
+    if with.id then world.core:give_id(with.id) end
+    with.id = nil
     with.name, with.wait = "client " .. n, false
     players[n], protocols[n] = world:connect(protocol, with), protocol
     world:advance(0)

@@ -387,7 +387,7 @@ function methods:rewrite(text)
   return self
 end
 
---- What the server and the rulebook draw next from chance (client ids, host.random, host.uuid), as hexadecimal digits; after
+--- What the server and the rulebook draw next from chance (host.random, host.uuid), as hexadecimal digits; after
 -- that it is made from the seed again. For recorded play, see umpire.sim.recorded.
 function methods:chance(hex)
   self.core:chance((hex:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)))
