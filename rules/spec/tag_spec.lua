@@ -3,6 +3,8 @@ local sim = require "umpire.sim"
 local state = require "umpire.client.state"
 local json = require "umpire.client.pyjson"
 
+local deepcompare = require("luassert.util").deepcompare
+
 local BOOK = "rules/tag.lua"
 local WIDTH, HEIGHT = 640, 420
 
@@ -71,6 +73,17 @@ local function towards(x1, y1, x2, y2)
   local far = (dx * dx + dy * dy) ^ 0.5
   if far < 1 then return 0, 0, far end
   return dx / far, dy / far, far
+end
+
+-- The direction from a player to the one who is nearest; nil: he is alone.
+local function towards_the_nearest(p)
+  local x, y = p.place()
+  local nearest, angle
+  for id, other in pairs(p.sees().players) do
+    local dx, dy, far = towards(x, y, other.position[1], other.position[2])
+    if id ~= p.id() and far < (nearest or math.huge) then nearest, angle = far, math.atan(dy, dx) end
+  end
+  return angle
 end
 
 -- The chaser runs after somebody until there is another chaser.
@@ -353,23 +366,20 @@ describe("the game of tag", function()
         elseif what <= 3 then p.join()
         else
           local angle = dice(64) / 32 * math.pi
-          if p.id() and watcher.state.chaser_id == p.id() then -- the chaser runs after somebody
-            local prey = all[dice(#all)].id()
-            local players = p.sees().players
-            if prey and players[prey] and players[p.id()] then
-              local x, y = p.place()
-              local dx, dy = towards(x, y, p.place(prey))
-              angle = math.atan(dy, dx)
-            end
-          end
+          if p.chases() then angle = towards_the_nearest(p) or angle end
           if p.id() then p.go(0.99 * math.cos(angle), 0.99 * math.sin(angle)) end
         end
         world:advance(0.2)
       end
       world:network {}
+      world:advance(3) -- what was lost is sent again until now
       for _, p in ipairs(all) do if p.id() then p.go(0, 0) end end
-      world:advance(12)
-      for _, p in ipairs(all) do assert.same(watcher.state, p.sees(), p.name) end
+      world:advance(5)
+      world:wait_for(function() -- a moment in which no news is under way
+        for _, p in ipairs(all) do if not deepcompare(world.state, p.sees(), true) then return false end end
+        return true
+      end, 10)
+      for _, p in ipairs(all) do assert.same(world.state, p.sees(), p.name) end
       assert.is_true(catches > 0)
     end)
   end
