@@ -58,7 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (n == 0) return 0;
   run(ump_bytes(data + 1, n - 1), SIZE_MAX, whole, refused);
   run(ump_bytes(data + 1, n - 1), (size_t)data[0] + 1, cut, refused_cut);
-  must(memcmp(refused, refused_cut, sizeof refused) == 0);
-  for (int i = 0; i < REQUESTS; i++) must(refused[i] || whole[i] == cut[i]);
+  for (int i = 0; i < REQUESTS; i++) must(!refused[i] == !refused_cut[i] && (refused[i] || whole[i] == cut[i]));
   return 0;
 }
