@@ -69,7 +69,7 @@ int ump_msgpack_get(struct ump_msgpack_reader *m, struct ump_plain *out, bool *t
   *text = b >= 0xd9 && b <= 0xdb;
   // clang-format off
   switch (b) {
-  case 0xc0: return out->tag = UMP_PLAIN_NIL, 1;
+  case 0xc0: return out->tag = UMP_PLAIN_NULL, 1;
   case 0xc2: return out->tag = UMP_PLAIN_FALSE, 1;
   case 0xc3: return out->tag = UMP_PLAIN_TRUE, 1;
   case 0xc4: return string(m, out, ump_read_u8(&m->r), false);

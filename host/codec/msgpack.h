@@ -27,10 +27,10 @@ static inline struct ump_msgpack_reader ump_msgpack_reader(struct ump_bytes in) 
   return (struct ump_msgpack_reader){ump_reader(in), UMP_MSGPACK_VALUES, UMP_MSGPACK_DEPTH};
 }
 
-/* One step: a whole scalar, or the head of a container; as ump_plain_get, with its tags (NIL, FALSE, TRUE, INT, FLOAT,
- * STRING, ARRAY, MAP). An unsigned integer above 2^63 - 1 comes as FLOAT, as Lua reads such a numeral. text: the STRING
- * was a str, and is valid UTF-8; otherwise it was a bin. 1; 0: malformed, or something that is not taken: ext, NaN,
- * infinity. */
+/* One step: a whole scalar, or the head of a container; as ump_plain_get, with its tags (NULL, FALSE, TRUE, INT, FLOAT,
+ * STRING, ARRAY, MAP). nil is NULL, as JSON's null is: it keeps its place in a list. An unsigned integer above 2^63 - 1
+ * comes as FLOAT, as Lua reads such a numeral. text: the STRING was a str, and is valid UTF-8; otherwise it was a bin.
+ * 1; 0: malformed, or something that is not taken: ext, NaN, infinity. */
 int ump_msgpack_get(struct ump_msgpack_reader *m, struct ump_plain *out, bool *text);
 
 /* One whole value, n values, or n pairs, appended to out as plain data. Keys are strings (str or bin), or integers, no

@@ -120,16 +120,16 @@ static void test_msgpack_reads_strings_and_bins_of_every_length(void **state) {
 static void test_msgpack_reads_containers_of_every_length(void **state) {
   (void)state;
   PLAIN;
-  ump_plain_put_tag(&w, UMP_PLAIN_NIL), READS("\xc0");
+  ump_plain_put_tag(&w, UMP_PLAIN_NULL), READS("\xc0");
   ump_plain_put_tag(&w, UMP_PLAIN_FALSE), READS("\xc2");
   ump_plain_put_tag(&w, UMP_PLAIN_TRUE), READS("\xc3");
   static const char *const arrays[] = {"\x92\x01\xc0", "\xdc\x00\x02\x01\xc0", "\xdd\x00\x00\x00\x02\x01\xc0"};
   static const char *const maps[] = {"\x81\x01\xc0", "\xde\x00\x01\x01\xc0", "\xdf\x00\x00\x00\x01\x01\xc0"};
   static const size_t sizes[] = {3, 5, 7};
   for (int i = 0; i < 3; i++) {
-    ump_plain_put_array(&w, 2), ump_plain_put_int(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+    ump_plain_put_array(&w, 2), ump_plain_put_int(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_NULL);
     reads(arrays[i], sizes[i], &w), w.n = 0;
-    ump_plain_put_map(&w, 1), ump_plain_put_int(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+    ump_plain_put_map(&w, 1), ump_plain_put_int(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_NULL);
     reads(maps[i], sizes[i], &w), w.n = 0;
   }
 }
@@ -290,7 +290,7 @@ static void test_msgpack_tells_broken_plain_data_from_want_of_room(void **state)
   assert_int_equal(ump_msgpack_put_plain(&o, &r, ump_bytes(NULL, 0)), UMP_EMALFORMED);
   w.n = 0;
   for (int i = 0; i <= UMP_MSGPACK_WRITE_DEPTH; i++) ump_plain_put_array(&w, 1);
-  ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+  ump_plain_put_tag(&w, UMP_PLAIN_NULL);
   static uint8_t large[512];
   o = ump_writer(large, sizeof large), r = ump_reader(ump_written(&w));
   assert_int_equal(ump_msgpack_put_plain(&o, &r, ump_bytes(NULL, 0)), UMP_EMALFORMED);
@@ -301,7 +301,7 @@ static void put_random(struct ump_writer *w, const struct ump_rng *rng, int dept
   uint64_t n = ump_rng_below(rng, 5);
   switch (ump_rng_below(rng, depth ? 7 : 5)) {
   case 0:
-    ump_plain_put_tag(w, UMP_PLAIN_NIL);
+    ump_plain_put_tag(w, UMP_PLAIN_NULL);
     break;
   case 1:
     ump_plain_put_tag(w, UMP_PLAIN_TRUE);

@@ -70,7 +70,7 @@ static void test_pygase_args_are_the_array_part_and_kwargs_the_hash_part(void **
 
   w.n = 0;
   ump_plain_put_mixed(&w, 1), ump_plain_put_tag(&w, UMP_PLAIN_TRUE);
-  ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("dx")), ump_plain_put_tag(&w, UMP_PLAIN_NIL);
+  ump_plain_put_map(&w, 1), ump_plain_put_string(&w, ump_text("dx")), ump_plain_put_tag(&w, UMP_PLAIN_NULL);
   assert_plain(SAY(s, ARGS "\x91\xc3" KWARGS "\x81\xa2"
                            "dx\xc0"),
                &w);

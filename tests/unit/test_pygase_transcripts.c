@@ -109,7 +109,7 @@ static void put_pairs(struct ump_writer *out, const cJSON *v, bool update) {
 static void put_plain(struct ump_writer *out, const cJSON *v) {
   const cJSON *item;
   if (cJSON_IsNull(v)) {
-    ump_plain_put_tag(out, UMP_PLAIN_NIL);
+    ump_plain_put_tag(out, UMP_PLAIN_NULL);
   } else if (cJSON_IsBool(v)) {
     ump_plain_put_tag(out, cJSON_IsTrue(v) ? UMP_PLAIN_TRUE : UMP_PLAIN_FALSE);
   } else if (cJSON_IsNumber(v)) {
