@@ -4,7 +4,9 @@
 
 #include "state_model.h"
 
-static void state_model_failed(const char *what, int line) { fail_msg("state_model.h:%d: %s", line, what); }
+static void state_model_failed(const char *what, int line) {
+  fail_msg("state_model.h:%d: %s", line, what);
+}
 
 /* ---- a client that keeps a copy, in place of the fake protocol's queue ---- */
 
@@ -27,7 +29,9 @@ struct place {
   bool narrow;    /* now and then there is no room */
 };
 
-static struct place *place_of(void *self) { return UMP_CONTAINER(((struct fake_proto *)self)->w, struct place, w); }
+static struct place *place_of(void *self) {
+  return UMP_CONTAINER(((struct fake_proto *)self)->w, struct place, w);
+}
 
 static int tell(void *self, const struct ump_client *c, struct ump_bytes plain, struct ump_notice *out) {
   (void)self, (void)c;
@@ -219,8 +223,10 @@ static void test_subscribers_are_right_in_the_end_whenever_memory_is_short(void 
       struct m *before = m_copy(model);
       int err = update(&p, model, &s);
       assert_true(err == 0 || err == UMP_ENOMEM);
-      if (err) m_free(model), model = before;
-      else m_free(before);
+      if (err)
+        m_free(model), model = before;
+      else
+        m_free(before);
       world_advance(&p.w, 30 * UMP_MS);
     }
     size_t failed = p.w.mem.failed;
