@@ -114,6 +114,9 @@ static void status_text(struct host *h, const struct ump_rules_info *i, struct u
   put(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB",
       (unsigned long long)i->loads, (unsigned long long)i->refused, (unsigned long long)i->errors,
       (unsigned long long)i->tripped, i->memory / 1024);
+  const struct ump_state *state = ump_engine_state(h->engine);
+  if (ump_state_keys(state))
+    put(w, "\n  state     %u keys, %zu KiB", ump_state_keys(state), ump_state_bytes(state) / 1024);
   for (size_t k = 0; k < h->n_listeners; k++) {
     struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[k].index);
     put(w, "\n  listening %s", h->listeners[k].name);
@@ -156,6 +159,9 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
       UMPIRE_VERSION, ump_lua_release(), (long)getpid(), ump_seconds(ump_monotonic() - h->started),
       ump_engine_n_clients(h->engine), resident());
   put_rulebook(&i, w);
+  const struct ump_state *state = ump_engine_state(h->engine);
+  put(w, ",\"state\":{\"keys\":%u,\"bytes\":%zu,\"removed\":%u}", ump_state_keys(state), ump_state_bytes(state),
+      ump_state_removed(state));
   put(w, ",\"listeners\":");
   put_listeners(h, w);
   put_web(h, w);

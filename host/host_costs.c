@@ -207,6 +207,11 @@ void ump_host_metrics(struct host *h, struct ump_writer *w) {
   one(w, "umpire_uptime_seconds", "gauge", "Since the host started.", ump_seconds(ump_monotonic() - h->started));
   one(w, "umpire_clients", "gauge", "Clients that are connected.", (double)ump_engine_n_clients(h->engine));
   one(w, "umpire_rule_memory_bytes", "gauge", "Memory of the rulebook's VM.", (double)i.memory);
+  const struct ump_state *state = ump_engine_state(h->engine);
+  one(w, "umpire_state_bytes", "gauge", "Memory of the replicated state.", (double)ump_state_bytes(state));
+  one(w, "umpire_state_keys", "gauge", "Keys in it.", (double)ump_state_keys(state));
+  one(w, "umpire_state_removed_keys", "gauge", "Keys that are gone and remembered, for clients that still have them.",
+      (double)ump_state_removed(state));
   one(w, "umpire_rule_loads_total", "counter", "Loads and reloads that took effect.", (double)i.loads);
   one(w, "umpire_rule_refused_total", "counter", "Reloads that were refused.", (double)i.refused);
   family(w, "umpire_rulebook_info", "gauge", "The rulebook that is judging.");
