@@ -72,7 +72,8 @@ static int text_body(lua_State *L) {
 }
 
 static void look_at(struct ump_checking *c) {
-  if (ump_vm_call_for(c->book->vm, text_body, c, UMP_S) == 0) return;
+  if (ump_vm_call_for(c->book->vm, text_body, c, 10 * UMP_S) == 0)
+    return; /* what takes time there has limits of its own */
   if (c->out->errors.n) ump_buf_byte(&c->out->errors, '\n');
   ump_buf_put(&c->out->errors, ump_vm_error(c->book->vm));
 }

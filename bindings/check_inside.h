@@ -18,9 +18,10 @@ int ump__check_text(lua_State *L, struct ump_checking *c);
 void ump__check_strings(lua_State *L, struct ump_checking *c);
 
 /* check_pattern.c. Is there a text of at most UMP__CHECK_SUBJECT bytes for which the pattern takes more steps than a call is
- * given? Its length, and in sample one of its bytes; 0: none was found. */
-enum { UMP__CHECK_SUBJECT = 256 };
-size_t ump__check_pattern(struct ump_bytes pattern, char *sample);
+ * given? Its length, and in sample one of its bytes; 0: none was found. work: the matcher's steps that may still be taken to
+ * find one, some 2 ns each; what is used is taken from it. */
+enum { UMP__CHECK_SUBJECT = 256, UMP__CHECK_WORK = 100000000 };
+size_t ump__check_pattern(struct ump_bytes pattern, uint64_t *work, char *sample);
 
 /* check_legal.c: opens the rulebook once more, in an engine of its own, and plays. */
 void ump__check_legal(struct ump_checking *c);

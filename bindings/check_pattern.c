@@ -22,6 +22,7 @@ struct cut {
   struct item items[ITEMS];
   size_t n;
   bool anchored;
+  uint64_t *work; /* steps left for all trials */
 };
 
 /* ---- the pattern's items ---- */
@@ -93,20 +94,25 @@ static size_t cook(const struct cut *c, const struct recipe *r, size_t n, uint8_
 
 /* Does a search through a text of n bytes run out of steps? */
 static bool is_costly(struct ump_bytes pattern, const struct cut *c, const struct recipe *r, size_t n) {
+  if (*c->work < UMP_PATTERN_STEPS) return false;
   uint8_t text[UMP__CHECK_SUBJECT];
   struct ump_bytes bare = ump_bytes(pattern.p + c->anchored, pattern.n - c->anchored);
   struct ump_pattern m = ump_pattern(ump_bytes(text, cook(c, r, n, text)), bare);
   for (const uint8_t *at = text; at <= text + n && !m.fault; at++) {
     if (ump_pattern_match(&m, at) || c->anchored) break;
   }
+  *c->work -= UMP_PATTERN_STEPS - m.steps;
   return m.fault == UMP_PATTERN_COSTLY;
 }
 
 static size_t shortest(struct ump_bytes pattern, const struct cut *c, const struct recipe *r) {
+  uint64_t enough = 10 * UMP_PATTERN_STEPS;
+  struct cut here = *c;
   size_t low = 1, high = UMP__CHECK_SUBJECT; /* high is costly */
+  here.work = &enough;
   while (low < high) {
     size_t n = (low + high) / 2;
-    if (is_costly(pattern, c, r, n))
+    if (is_costly(pattern, &here, r, n))
       high = n;
     else
       low = n + 1;
@@ -116,11 +122,12 @@ static size_t shortest(struct ump_bytes pattern, const struct cut *c, const stru
 
 /* ---- the door ---- */
 
-size_t ump__check_pattern(struct ump_bytes pattern, char *sample) {
+size_t ump__check_pattern(struct ump_bytes pattern, uint64_t *work, char *sample) {
   struct cut c;
   char samples[SAMPLES];
   size_t n_samples = 0, repeats = 0;
   if (!cut_up(pattern, &c)) return 0;
+  c.work = work;
   for (size_t i = 0; i < c.n; i++) repeats += c.items[i].repeats;
   if (repeats < 2) return 0; /* at most n * n / 2 steps */
   for (size_t i = 0; i < c.n && n_samples < SAMPLES; i++)

@@ -63,6 +63,7 @@ struct looking {
   struct ump_checking *c;
   const char *file; /* under way, as messages have it */
   int table;        /* stack index */
+  uint64_t work;    /* of patterns */
 };
 
 static void each_file(struct looking *l, ump_scan_fn *tell) {
@@ -120,7 +121,7 @@ static void judge_pattern(void *ctx, const struct ump_scan_name *n) {
   struct looking *l = ctx;
   char sample;
   if (n->kind != UMP_SCAN_PATTERN) return;
-  size_t length = ump__check_pattern(ump_text(n->name), &sample);
+  size_t length = ump__check_pattern(ump_text(n->name), &l->work, &sample);
   if (!length) return;
   ump__found(&l->c->out->warnings, l->file, n->line,
              "the pattern \"%s\" can take over a million steps, which ends the call with an error (%zu bytes like "
@@ -133,7 +134,7 @@ int ump__check_text(lua_State *L, struct ump_checking *c) {
   luaL_checkstack(L, 20, NULL);
   check_handlers(L, c);
   check_listen(c);
-  struct looking l = {.L = L, .c = c};
+  struct looking l = {.L = L, .c = c, .work = UMP__CHECK_WORK};
   each_file(&l, judge_pattern);
   return 0;
 }

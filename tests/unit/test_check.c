@@ -3,6 +3,7 @@
 
 #include "bindings/check.h"
 #include "bindings/check_inside.h"
+#include "bindings/lua_pattern.h"
 
 /* ---- helpers: a rulebook is checked, and the findings are texts ---- */
 
@@ -114,7 +115,8 @@ static void test_check_listen_urls_are_told_with_their_line(void **state) {
 
 static size_t cost(const char *pattern) {
   char sample;
-  return ump__check_pattern(ump_text(pattern), &sample);
+  uint64_t work = UMP__CHECK_WORK;
+  return ump__check_pattern(ump_text(pattern), &work, &sample);
 }
 
 static void test_check_patterns_that_multiply_their_tries_are_found(void **state) {
@@ -172,6 +174,23 @@ static void test_check_patterns_are_told_where_they_are_used(void **state) {
       "like \"a\" do it): begin it with '^', let fewer '*', '+' and '-' match the same, or bound the text first\n"
       "game.lua:6: the pattern \".*.*.*y\" can take over a million steps, which ends the call with an error (51 bytes "
       "like \"a\" do it): begin it with '^', let fewer '*', '+' and '-' match the same, or bound the text first");
+}
+
+/* Any bytes, most of them no pattern: an answer within the work that is granted. */
+static void test_check_patterns_of_any_kind_are_looked_at_in_bounded_time(void **state) {
+  static const char letters[] = "ab.%%%*+-?[](){}^$dswbf1,\"\n";
+  struct ump_rng_seeded seeded;
+  (void)state;
+  ump_rng_seed(&seeded, 1);
+  struct ump_rng rng = ump_rng_of(&seeded);
+  for (int i = 0; i < 2000; i++) {
+    char text[40], sample;
+    size_t n = (size_t)ump_rng_below(&rng, sizeof text);
+    uint64_t work = 3 * UMP_PATTERN_STEPS;
+    for (size_t k = 0; k < n; k++) text[k] = letters[ump_rng_below(&rng, sizeof letters - 1)];
+    size_t length = ump__check_pattern(ump_bytes(text, n), &work, &sample);
+    assert_true(length <= UMP__CHECK_SUBJECT && work <= 3 * UMP_PATTERN_STEPS);
+  }
 }
 
 /* What the check says is what happens. */
@@ -371,6 +390,7 @@ int main(void) {
       cmocka_unit_test(test_check_patterns_that_multiply_their_tries_are_found),
       cmocka_unit_test(test_check_patterns_that_people_write_are_left_alone),
       cmocka_unit_test(test_check_patterns_are_told_where_they_are_used),
+      cmocka_unit_test(test_check_patterns_of_any_kind_are_looked_at_in_bounded_time),
       cmocka_unit_test(test_check_patterns_that_are_told_do_end_a_call),
       cmocka_unit_test(test_check_legal_that_changes_something_is_told_with_the_line),
       cmocka_unit_test(test_check_legal_that_removes_or_asks_for_effects_is_told),
