@@ -36,8 +36,8 @@ Where an example below stands alone, `world` is a world and `ann` a player in it
 ---@field load_budget number|nil seconds for loading
 ---@field chance string|nil what is drawn while the rulebook is loaded, see world:chance
 ---@field reload "every"|false|nil "every": beside the world runs a twin in which the rulebook is loaded again after every event,
----log-in, arrival and departure. What arrives at clients, `save()`, `client.data` and `host.state` must be the same in both: the first
----difference fails the test, with the client, the event, the time, and what was lost. Timers and micro-threads end with a reload, so what
+---log-in, arrival and departure. What arrives at clients, `client.data` and `host.state` must be the same in both: the first
+---difference fails the test, with the client, the event, the time, and what was lost, in `save()` too. Timers and micro-threads end with a reload, so what
 ---hangs on them has to be made again in `load`. nil: as UMPIRE_RELOAD in the environment says, so that a whole suite can be run so
 
 ---@class umpire.sim

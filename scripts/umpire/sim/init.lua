@@ -38,7 +38,8 @@ local function library()
   return (path:gsub("/?umpire/sim/world%.lua$", ""):gsub("^$", "."))
 end
 
-local known = { chance = true, seed = true, listen = true, memory = true, instructions = true, load_budget = true, reload = true }
+local known = { chance = true, instructions = true, listen = true, load_budget = true, memory = true, reload = true,
+  seed = true }
 
 local function check_options(options)
   for name in pairs(options) do
