@@ -38,8 +38,9 @@ static const struct flag flags[] = {
      "accounts that players may make (default 100000)", "1"},
     {"web", "UMPIRE_WEB", "[HOST:]PORT", FLAG_TEXT, AT(web),
      "serve the rulebook's pages to browsers over HTTP: the folder `web` beside init.lua,\n"
-     "for rules/x.lua rules/x/web, or what the rulebook names as `web`; HOST is 127.0.0.1\n"
-     "if it is not said, and port 0 picks a free one",
+     "for rules/x.lua rules/x/web, or what the rulebook names as `web`; and our clients for\n"
+     "pages, /umpire/joint.js and /umpire/state.js. HOST is 127.0.0.1 if it is not said, and\n"
+     "port 0 picks a free one",
      NULL},
     {"record", "UMPIRE_RECORD", "FILE", FLAG_TEXT, AT(record),
      "write down what came in and what was judged, for umpire replay: names, what clients\n"

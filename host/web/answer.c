@@ -33,6 +33,7 @@ int ump__web_site_init(struct ump__web_site *s, const struct ump_web_cfg *cfg) {
   if (err != 0) return -err;
   s->about = strdup(cfg->about);
   s->common = make_common(cfg->connect);
+  if (cfg->library && !(s->library = strdup(cfg->library))) return -ENOMEM;
   return s->about && s->common && ump__web_site_set(s, cfg->root, cfg->folder) ? 0 : -ENOMEM;
 }
 
@@ -40,6 +41,7 @@ void ump__web_site_deinit(struct ump__web_site *s) {
   pthread_mutex_destroy(&s->lock);
   free(s->root);
   free(s->folder);
+  free(s->library);
   free(s->about);
   free(s->common);
 }
@@ -60,7 +62,12 @@ bool ump__web_site_set(struct ump__web_site *s, const char *root, const char *fo
   return true;
 }
 
+/* What pages of any rulebook may use: the joint client, the copy of the state. */
+static const char shared[] = "/umpire/";
+
 static enum ump__web_found find(struct ump__web_site *s, const char *path, int *fd, struct stat *st) {
+  if (s->library && strncmp(path, shared, sizeof shared - 1) == 0)
+    return ump__web_open(s->library, "umpire/web", path + sizeof shared - 2, fd, st);
   pthread_mutex_lock(&s->lock);
   char *root = strdup(s->root), *folder = strdup(s->folder);
   pthread_mutex_unlock(&s->lock); /* before the disk is asked: a reload must not wait for it */

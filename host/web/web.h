@@ -27,6 +27,7 @@ enum {
 
 struct ump_web_cfg {
   const char *root, *folder; /* the folder served is `folder` below `root`; copied */
+  const char *library;       /* what lies in umpire/web/ below it is served as /umpire/; copied; NULL: nothing is */
   const char *about;         /* what /umpire.json answers; copied */
   const char *connect;       /* what scripts may connect to besides where the page is from, as in the policy; copied */
   uint32_t timeout_ms, answer_ms, slowest; /* 0: UMP_WEB_TIMEOUT, ANSWER_TIME, SLOWEST; others are for tests */

@@ -389,15 +389,3 @@ describe("the game of tag", function()
     end)
   end
 end)
-
-describe("the page of tag", function()
-  it("has the same joint client as the tavern's", function()
-    local texts = {}
-    for i, game in ipairs { "tavern", "tag" } do
-      local file = assert(io.open("rules/" .. game .. "/web/joint.js"))
-      texts[i] = file:read "a"
-      file:close()
-    end
-    assert.is_true(texts[1] == texts[2])
-  end)
-end)

@@ -1,7 +1,7 @@
-// The joint client for pages (rules/tavern/web/joint.js) against the real host: every type of parameter, long calls, chunks and
+// The joint client for pages (/umpire/joint.js) against the real host: every type of parameter, long calls, chunks and
 // bytes, refusals, and a rulebook that closes its channels.
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { close, open, test, until } from "./harness.mjs";
 
 const ALL = `"Bool", "Byte", "UInt16", "Int16", "Int32", "Float", "Double", "String", "Bytes", "Array<Int32>", "List<String>",
@@ -27,8 +27,7 @@ function place() {
   const folder = mkdtempSync("/tmp/umpire-joint-");
   mkdirSync(`${folder}/echo/web`, { recursive: true });
   writeFileSync(`${folder}/echo.lua`, BOOK);
-  writeFileSync(`${folder}/echo/web/index.html`, "<!doctype html><title>echo</title><link rel=icon href=joint.js>");
-  copyFileSync("rules/tavern/web/joint.js", `${folder}/echo/web/joint.js`);
+  writeFileSync(`${folder}/echo/web/index.html`, "<!doctype html><title>echo</title><link rel=icon href=/umpire/joint.js>");
   return { rulebook: `${folder}/echo.lua`, listen: ["joint://127.0.0.1:0"] };
 }
 
@@ -36,7 +35,7 @@ function place() {
 async function begin(web) {
   const page = await open(web);
   await page.evaluate(async () => {
-    const { Joint, findJoint } = await import("/joint.js");
+    const { Joint, findJoint } = await import("/umpire/joint.js");
     const states = [];
     const joint = new Joint(await findJoint(), { status: (state) => states.push(state) });
     const heard = [];

@@ -50,7 +50,7 @@ await test("the page asks for a name, and shows the field meanwhile", TAG, async
 await test("the copy of the state follows notifies in any order, and removes what is removed", TAG, async ({ web }) => {
   const page = await open(web, DESK);
   const seen = await page.evaluate(async () => {
-    const { StateCopy } = await import("/state.js");
+    const { StateCopy } = await import("/umpire/state.js");
     const copy = new StateCopy(), out = [];
     const take = (notify) => out.push([copy.take(notify), copy.time, JSON.stringify(copy.state)]);
     take({ time: 7, since: 5, patch: { late: 1 }, removed: [] }); // before anything

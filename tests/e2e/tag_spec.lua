@@ -250,7 +250,8 @@ describe("tag on real sockets", function()
     local h = open_game()
     local port
     for _, line in ipairs(h.lines) do port = port or line:match "^web http://.*:(%d+)/$" end
-    for path, what in pairs { ["/"] = "<title>Tag</title>", ["/tag.js"] = "StateCopy", ["/joint.js"] = "class Joint" } do
+    for path, what in pairs { ["/"] = "<title>Tag</title>", ["/tag.js"] = "StateCopy", ["/umpire/joint.js"] = "class Joint",
+      ["/umpire/state.js"] = "class StateCopy" } do
       local tcp = assert(socket.connect("127.0.0.1", tonumber(port)))
       tcp:send("GET " .. path .. " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
       local page = tcp:receive "*a"

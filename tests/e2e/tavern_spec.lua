@@ -100,7 +100,7 @@ describe("the tavern on real sockets", function()
     for _, path in ipairs { "style.css", "tavern.js", "icon.svg" } do
       assert.truthy(page:find('="' .. path .. '"', 1, true), path)
     end
-    for _, path in ipairs { "style.css", "tavern.js", "icon.svg", "room.js", "joint.js" } do
+    for _, path in ipairs { "style.css", "tavern.js", "icon.svg", "room.js", "umpire/joint.js" } do
       assert.equal("200", (get("/" .. path)), path)
     end
     local _, about = get "/umpire.json"

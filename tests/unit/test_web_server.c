@@ -50,7 +50,7 @@ static void begin(struct place *p, uint32_t timeout_ms, uint32_t slowest) {
   p->descriptors = descriptors();
   int fd = ump_web_listen(&any, &bound);
   assert_true(fd >= 0);
-  struct ump_web_cfg cfg = {p->root, "web", "{}", "", timeout_ms, 100, slowest};
+  struct ump_web_cfg cfg = {p->root, "web", NULL, "{}", "", timeout_ms, 100, slowest};
   assert_non_null(p->web = ump_web_start(fd, &cfg));
   p->port = bound.port;
 }

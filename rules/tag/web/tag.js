@@ -1,7 +1,7 @@
 // The page of the game of tag: the replicated state, drawn; where a person wants to run, told to rules/tag.lua. Nothing is judged
 // here: one runs where the rulebook says.
-import { Joint, findJoint } from "./joint.js";
-import { StateCopy } from "./state.js";
+import { Joint, findJoint } from "/umpire/joint.js";
+import { StateCopy } from "/umpire/state.js";
 import { Field, colourOf, way } from "./field.js";
 
 // As rules/tag.lua declares it.

@@ -1,6 +1,6 @@
 // The page of the tavern: what rules/tavern.lua tells browsers, shown; what a person does, told to it. Nothing is judged here:
 // a step appears when the rulebook has allowed it, and what it refuses is shown with its reason.
-import { Joint, findJoint } from "./joint.js";
+import { Joint, findJoint } from "/umpire/joint.js";
 import { drawRoom, firstStep } from "./room.js";
 
 // As rules/tavern.lua declares it.

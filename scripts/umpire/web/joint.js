@@ -1,7 +1,7 @@
 // A client of the joint protocol for browsers: channels over one WebSocket, and calls of the procedures that a channel's
-// owner offers. It is a file of its own, without dependencies: copy it beside any page.
+// owner offers. Every host that serves pages serves it; it has no dependencies.
 //
-//   import { Joint } from "./joint.js";
+//   import { Joint } from "/umpire/joint.js";
 //
 //   const joint = new Joint("ws://127.0.0.1:7680", { status: (state) => console.log(state) });
 //   const room = joint.enter("tavern", {

@@ -1,7 +1,7 @@
-// A copy of the host's replicated state, kept by its "state" notifies (host.subscribe). It is a file of its own, without
-// dependencies: copy it beside any page.
+// A copy of the host's replicated state, kept by its "state" notifies (host.subscribe). Every host that serves pages serves
+// it; it has no dependencies.
 //
-//   import { StateCopy } from "./state.js";
+//   import { StateCopy } from "/umpire/state.js";
 //
 //   const copy = new StateCopy();
 //   copy.take(notify);          // each notify's data, in whatever order they come. True: something has changed
