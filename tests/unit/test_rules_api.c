@@ -282,7 +282,7 @@ static void test_rules_api_values_and_unknown_names(void **state) {
   runs("", "host.array(1)", "bad argument #1 to 'host.array' (table expected, got number)");
   runs("", "host.invalid(1)", "bad argument #1 to 'host.invalid' (string expected, got number)");
   runs("", "host.notfy(c)", "host has no 'notfy': did you mean 'notify'?");
-  runs("", "host.update {}", "host has no 'update'");
+  runs("", "host.teleport(c)", "host has no 'teleport'");
   runs("", "return require 'umpire' == host", "answer a1 e1 legal = true");
 }
 
