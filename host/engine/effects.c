@@ -18,9 +18,9 @@ struct ump__effect {
   uint32_t slot;     /* of the client; BROADCAST: of the one left out */
   uint64_t serial;   /* 0: of nobody */
   union {
-    struct ump_blob *blob; /* NOTIFY, BROADCAST: the payload. KICK: the reason */
-    uint64_t timer;        /* TIMER, CANCEL */
-    char *name;            /* NAME */
+    struct ump_blob *blob;         /* NOTIFY, BROADCAST: the payload. KICK: the reason */
+    uint64_t timer;                /* TIMER, CANCEL */
+    char *name;                    /* NAME */
     struct ump_state_patch *patch; /* UPDATE */
   };
 };
@@ -151,9 +151,9 @@ static void finish(struct ump_engine *e, void (*each)(struct ump_engine *, struc
 }
 
 void ump__call_commit(struct ump_engine *e) {
-  bool updates = e->effects.updates;
+  bool updates = e->effects.updates, in_place = e->effects.owner == e->rb;
   finish(e, perform);
-  if (updates) ump__feed_changed(e);
+  if (updates) ump__feed_changed(e, in_place);
 }
 void ump__call_rollback(struct ump_engine *e) {
   finish(e, drop);
@@ -354,7 +354,7 @@ int ump_engine_update(struct ump_engine *e, struct ump_bytes plain, struct ump_s
   if (e->effects.asking == UMP__AT_ONCE) {
     ump_state_merge(e->state, p);
     UMP__COUNT(e, updates);
-    ump__feed_changed(e);
+    ump__feed_changed(e, true);
     return 0;
   }
   err = keep(e, (struct ump__effect){.kind = UPDATE, .patch = p}, plain.n);

@@ -137,6 +137,10 @@ static void publish(struct ump_engine *e) {
   expire_moments(e);
 }
 
+static bool has_ticks(const struct ump_engine *e) {
+  return e->rb && e->ticks.rate_hz > 0 && !e->draining;
+}
+
 static bool has_views(const struct ump_engine *e) {
   return e->rb && e->rb->views && e->rb->ops->view;
 }
@@ -198,6 +202,8 @@ static const struct ump_feed_ops feed_ops = {feed_patch, feed_patch_ref, feed_pa
 
 /* ---- views ---- */
 
+#define ASK_AGAIN UINT64_MAX /* in ump_client.seen: no version */
+
 static void set_view(struct ump_engine *e, struct ump_client *c, struct ump_view *v) { /* takes the reference over */
   ump__view_unref(e->mem, c->view);
   c->view = v;
@@ -226,17 +232,19 @@ static void evaluate_all(struct ump_engine *e) {
     if (c->seen != version && takes_state(e, c)) evaluate(e, c);
 }
 
+/* What was published is still seen by the views that were asked about it; nothing newer is published before the new
+ * rulebook's have been. */
 void ump__feed_new_rules(struct ump_engine *e) {
-  bool views = has_views(e);
+  bool views = has_views(e), takers = false;
   if (!e->rb) return; /* who saw a part does not see the whole because nobody decides any more */
   for (struct ump_client *c = NULL; (c = ump_engine_next_client(e, c));) {
-    c->seen = views ? 0 : 1; /* nothing more goes out before the new rulebook has said what may */
+    c->seen = views ? (c->view ? ASK_AGAIN : 0) : 1;
     if (!views)
       set_view(e, c, ump__view_ref(e->feed.everything));
-    else if (takes_state(e, c))
-      ump__feed_wake(e);
+    else
+      takers |= takes_state(e, c);
   }
-  if (e->feed.n_subscribers) ump__feed_wake(e);
+  if (!has_ticks(e) && (takers || e->feed.n_subscribers)) ump__feed_wake(e);
 }
 
 void ump__feed_welcome(struct ump_engine *e, struct ump_client *c) {
@@ -262,22 +270,24 @@ void ump__feed_wake(struct ump_engine *e) {
   if (at < f->beat_at) f->beat_at = at;
 }
 
-void ump__feed_changed(struct ump_engine *e) {
+void ump__feed_changed(struct ump_engine *e, bool in_place) {
   if (!ump_state_commit(e->state)) return;
   UMP__COUNT(e, state_versions);
+  if (!in_place) return;
   publish_if_due(e);
-  bool ticks = e->rb && e->ticks.rate_hz > 0 && !e->draining;
-  if (!ticks && (has_views(e) || e->feed.n_subscribers)) ump__feed_wake(e);
+  if (!has_ticks(e) && (has_views(e) || e->feed.n_subscribers)) ump__feed_wake(e);
 }
 
+/* One in which nothing went out does not put the next one off: a reload asks for one, and must change nothing else. */
 void ump__feed_beat(struct ump_engine *e) {
   struct ump__feed *f = &e->feed;
-  f->beaten_at = e->now;
+  uint64_t published = ump_state_published(e->state), told = e->counts[UMP__state_told];
   f->beat_at = UMP_NEVER;
   if (ump__subscribers_lost(e)) ump_state_skip(e->state);
   if (has_views(e)) evaluate_all(e);
   publish(e);
   ump__subscribers_tell(e);
+  if (published != ump_state_published(e->state) || told != e->counts[UMP__state_told]) f->beaten_at = e->now;
 }
 
 /* ---- life ---- */

@@ -57,9 +57,11 @@ struct ump__feed {
 };
 
 struct ump_engine;
-int ump__feed_init(struct ump_engine *e);     /* 0, UMP_ENOMEM */
-void ump__feed_deinit(struct ump_engine *e);  /* when no client and no protocol is there any more */
-void ump__feed_changed(struct ump_engine *e); /* a call that updated was committed */
+int ump__feed_init(struct ump_engine *e);    /* 0, UMP_ENOMEM */
+void ump__feed_deinit(struct ump_engine *e); /* when no client and no protocol is there any more */
+/* A call that updated was committed. in_place: of the rulebook that is; what the load of another one puts into the
+ * state is not for the views of this one. */
+void ump__feed_changed(struct ump_engine *e, bool in_place);
 void ump__feed_new_rules(struct ump_engine *e);
 void ump__feed_welcome(struct ump_engine *e, struct ump_client *c);
 void ump__feed_leave(struct ump_engine *e, struct ump_client *c); /* it is about to be freed */

@@ -265,9 +265,9 @@ void ump__subscribers_tell(struct ump_engine *e) {
     behind = true;
   }
   if (behind || f->newcomers)
-    ump__feed_wake(e);
-  else if (may_lose && e->now + CHECK_EVERY < f->beat_at)
-    f->beat_at = e->now + CHECK_EVERY;
+    f->beat_at = ump_time_min(f->beat_at, e->now + UMP__BEAT);
+  else if (may_lose)
+    f->beat_at = ump_time_min(f->beat_at, e->now + CHECK_EVERY);
 }
 
 /* ---- coming and going ---- */

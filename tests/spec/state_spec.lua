@@ -491,6 +491,7 @@ describe("views:", function()
       world:rewrite(rules([[
         game.channels = { lobby = { mode = "chunk" } }
         function game.view() return { a = true } end
+        function game.load() host.update { b = "HIDDEN by load" } end
       ]], LISTEN)):reload()
       for i = 1, 30 do
         bob:event("update", { a = "OPEN" .. i, b = "HIDDEN" .. i })
@@ -585,4 +586,23 @@ describe("views:", function()
     assert.equal(10, count(world, "views") - views)
     assert.equal(1, count(world, "state_patches") - patches)
   end)
+end)
+
+it("a reload after every event changes nothing for those who follow the state", function()
+  for _, more in ipairs { "", "game.tick_rate = 10 function game.tick() end",
+    "function game.view(client, state) return { players = state.players } end" } do
+    local world = sim.run_text(rules([[
+      function game.connect(client) if client.protocol ~= "pygase" then host.subscribe(client) end end
+    ]] .. more, '"laneya://0.0.0.0:5001", "pygase://0.0.0.0:8080"'), { seed = 3, reload = "every" })
+    local ann, bob = follow(world:connect "laneya"), world:connect "pygase"
+    for i = 1, 20 do
+      ann:event("update", { players = { ann = { x = i }, bob = i % 3 == 0 and "DELETE" or { y = i } } })
+      world:advance(0.017 * (i % 5))
+    end
+    world:advance(1)
+    assert.same({ players = { ann = { x = 20 }, bob = { y = 20 } } }, world.state)
+    assert.same(world.state, ann.copy.state)
+    assert.same(world.state.players, bob.state.players)
+    world:close()
+  end
 end)
