@@ -72,6 +72,7 @@ struct ump_rules_teller {
 };
 int ump_rules_snapshot(struct ump_rules *r, ump_time now, const struct ump_rules_teller *tell);
 struct ump_bytes ump_rules_declared(const struct ump_rules *r); /* for protocols (base/plain.h), until the next reload */
+struct ump_bytes ump_rules_error(const struct ump_rules *r); /* of the last call: its message, file:line first; empty: it went well */
 void ump_rules_random(const struct ump_rules *r, uint64_t state[4]); /* math.random's */
 
 /* `umpire check`: loads it in the sandbox without an engine, checks it, and describes it or says what is wrong. */

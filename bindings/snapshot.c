@@ -46,6 +46,10 @@ struct ump_bytes ump_rules_declared(const struct ump_rules *r) {
   return r->book->face.config;
 }
 
+struct ump_bytes ump_rules_error(const struct ump_rules *r) {
+  return ump_vm_error(r->book->vm);
+}
+
 /* ---- going on from it ---- */
 
 static bool make_seats(struct ump_book *b, size_t n) {

@@ -149,6 +149,14 @@ static const char *plural(uint64_t n, const char *one, const char *many) {
   return n == 1 ? one : many;
 }
 
+/* Names are words of strangers, and terminals obey control characters. */
+static const char *tamed(const char *s, char *out) {
+  size_t n = 0;
+  for (; s[n]; n++) out[n] = (uint8_t)s[n] < 0x20 || s[n] == 0x7f ? '?' : s[n];
+  out[n] = 0;
+  return out;
+}
+
 static void text_sum(struct telling *t, const struct ump_play_result *r) {
   uint64_t unexpected = ump_play_unexpected(r), all = unexpected + r->expected;
   double took = ump_seconds(r->took > 0 ? r->took : 1);
@@ -157,7 +165,8 @@ static void text_sum(struct telling *t, const struct ump_play_result *r) {
   if (t->n_rows) printf("%sin sum:\n", t->told ? "\n" : "");
   for (size_t i = 0; i < t->n_rows; i++) {
     const struct row *w = &t->rows[i];
-    printf("  %-9s %-24s %8llu", ump_difference_names[w->kind], w->name, (unsigned long long)w->n);
+    char name[sizeof w->name];
+    printf("  %-9s %-24s %8llu", ump_difference_names[w->kind], tamed(w->name, name), (unsigned long long)w->n);
     if (w->expected) printf("  (%llu accepted)", (unsigned long long)w->expected);
     putchar('\n');
   }

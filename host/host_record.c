@@ -41,6 +41,7 @@ struct host_record {
   struct half before, now;
   ump_time began;     /* the last snapshot */
   ump_time again_at;  /* when a disk that failed is tried again; 0: it has not */
+  ump_time not_before;/* of the next snapshot, when the last one failed */
   ump_time wall_at;   /* when the wall clock said wall_ns */
   int64_t wall_ns;
   char hash[17];      /* of the rulebook in place */
@@ -59,6 +60,8 @@ static void half_free(struct half *half) {
 }
 
 static bool keep_in_window(struct host_record *r, struct ump_tap_chunk *c, bool copy) {
+  /* Snapshots make room. Where none can be made, what cannot be kept is lost. */
+  if (!c->begins && r->before.bytes + r->now.bytes > WINDOW_BYTES) return false;
   struct piece *p = malloc(sizeof *p);
   if (!p) return false;
   *p = (struct piece){NULL, c->n, copy ? c->n : c->cap, copy ? ump_alloc(&ump_mem_libc, c->n) : c->p};
@@ -166,6 +169,7 @@ static void take_snapshot(struct host_record *r, unsigned flags) {
   if (ump_engine_now(h->engine) > shot.now) shot.now = ump_engine_now(h->engine);
   bool failed = ump_rules_snapshot(h->rules, shot.now, &tell) != 0;
   r->began = shot.now;
+  r->not_before = failed ? start + AGAIN : 0;
   if (failed) return; /* logged; what is recorded goes on, and no file or window begins anew */
   put_rulebook(r, UMP_ENTRY_READY, true, shot.now);
   if (flags & UMP_ENTRY_BROKEN)
@@ -188,17 +192,18 @@ static void look_at_disk(struct host_record *r, ump_time now) {
 static void begin_anew_if_due(struct host_record *r, ump_time now) {
   struct ump_tap_stats s = ump_tap_stats(r->tap);
   uint64_t most = r->host->options->record_limit / UMP_RECORD_PARTS;
+  if (now < r->not_before) return;
   if (s.losing && r->again_at && now >= r->again_at) {
     ump_record_file_again(r->file);
     r->again_at = 0;
     take_snapshot(r, UMP_ENTRY_BROKEN);
   } else if (s.losing && !r->again_at && (!r->file || ump_record_file_waiting(r->file) == 0)) {
-    ump_logger_say(r->host->logger, UMP_WARN, "record", "the disk was too slow: %llu entries could not be recorded",
-                   (unsigned long long)s.lost);
+    ump_logger_say(r->host->logger, UMP_WARN, "record", "%llu entries could not be recorded: %s", (unsigned long long)s.lost,
+                   r->file ? "the disk was too slow" : "too much came at once");
     take_snapshot(r, UMP_ENTRY_BROKEN);
   } else if (r->file && s.since_bytes > most) {
     take_snapshot(r, 0);
-  } else if (r->window && now - r->began >= LEAST_WINDOW && (s.since > r->window / 2 || s.since_bytes > WINDOW_BYTES / 2)) {
+  } else if (r->window && now - r->began >= LEAST_WINDOW && (s.since > r->window / 2 || s.since_bytes > WINDOW_BYTES / 4)) {
     take_snapshot(r, 0);
   }
 }

@@ -19,7 +19,7 @@ struct player {
   ump_time wall_at;
   int64_t wall_ns;
   ump_time started;
-  char why[512]; /* the rulebook's last error */
+  char why[512];
   struct ump_listen *urls[MOST_LISTENERS];
   size_t n_urls;
 };
@@ -77,7 +77,7 @@ static const struct ump_proto_ops *protocol(void *ctx, struct ump_bytes scheme, 
 }
 
 static void copy_text(char *out, size_t cap, struct ump_bytes b) {
-  snprintf(out, cap, "%.*s", (int)(b.n < cap ? b.n : cap), (const char *)b.p);
+  snprintf(out, cap, "%.*s", (int)(b.n < cap ? b.n : cap), b.n ? (const char *)b.p : "");
 }
 
 static bool open_rules(void *ctx, const struct ump_replay_start *s) {
@@ -129,6 +129,15 @@ static void close_rules(void *ctx) {
   p->rules = NULL;
 }
 
+/* Of an internal verdict: the error's first line, "rules/arena.lua:12: ..." */
+static const char *why_of(struct player *p, const struct ump_difference *d) {
+  bool internal = d->kind == UMP_DIFFERS_VERDICT && d->is.there && d->is.verdict == UMP_INTERNAL;
+  struct ump_bytes e = internal && p->rules ? ump_rules_error(p->rules) : ump_bytes(NULL, 0);
+  const uint8_t *end = e.n ? memchr(e.p, '\n', e.n) : NULL;
+  copy_text(p->why, sizeof p->why, ump_bytes(e.p, end ? (size_t)(end - e.p) : e.n));
+  return p->why;
+}
+
 static void differs(void *ctx, const struct ump_difference *d) {
   struct player *p = ctx;
   bool expected = false;
@@ -137,8 +146,7 @@ static void differs(void *ctx, const struct ump_difference *d) {
     p->result->expected++;
   else
     p->result->unexpected[d->kind]++;
-  bool internal = d->kind == UMP_DIFFERS_VERDICT && d->is.there && d->is.verdict == UMP_INTERNAL;
-  if (p->cfg->differs) p->cfg->differs(p->cfg->ctx, d, expected, internal ? p->why : "");
+  if (p->cfg->differs) p->cfg->differs(p->cfg->ctx, d, expected, why_of(p, d));
 }
 
 static void group(void *ctx, const struct ump_entry *in, const struct ump_entry *out, size_t n) {
@@ -154,11 +162,6 @@ static bool enough(void *ctx) {
 
 static void write_log(void *ctx, const struct ump_log_line *line) {
   struct player *p = ctx;
-  if (line->level == UMP_ERROR && strncmp(line->cause, "rule_", 5) == 0) {
-    const void *end = line->text.n ? memchr(line->text.p, '\n', line->text.n) : NULL;
-    size_t n = end ? (size_t)((const uint8_t *)end - line->text.p) : line->text.n;
-    copy_text(p->why, sizeof p->why, ump_bytes(line->text.p, n));
-  }
   if (p->cfg->log) ump_log_write(p->cfg->log, line->level, line->cause, line->from, line->text);
 }
 
@@ -182,7 +185,7 @@ bool ump_play(const struct ump_play_cfg *cfg, struct ump_bytes entries, struct u
   for (size_t i = 0; i < p.n_urls; i++) free(p.urls[i]);
   if (err && !result->error[0])
     snprintf(result->error, sizeof result->error, "%s",
-             err == UMP_EMALFORMED ? "the recording is damaged: it cannot be understood from its beginning" : ump_err_name(err));
+             err == UMP_EMALFORMED ? "the recording is damaged, or of another version: something in it cannot be understood" : ump_err_name(err));
   return err == 0;
 }
 
@@ -249,6 +252,12 @@ static void describe_input(const struct ump_entry *in, char *out, size_t cap) {
   }
 }
 
+/* Terminals obey control characters, and these are words of strangers. */
+static void tame(char *s) {
+  for (uint8_t *p = (uint8_t *)s; *p; p++)
+    if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)) *p = '?';
+}
+
 void ump_play_describe(const struct ump_difference *d, const char *why, char *out, size_t cap) {
   char was[512], is[512], input[320], who[128] = "", subject[128] = "", more[64] = "";
   ump_play_describe_side(d, &d->was, was, sizeof was);
@@ -259,8 +268,10 @@ void ump_play_describe(const struct ump_difference *d, const char *why, char *ou
              (int)d->who.n, (const char *)d->who.p);
   if (d->kind == UMP_DIFFERS_NOTIFY) {
     snprintf(subject, sizeof subject, " %.*s", (int)(d->name.n < 64 ? d->name.n : 64), (const char *)d->name.p);
+    tame(subject);
     if (d->clients > 1) snprintf(more, sizeof more, " and %llu more", (unsigned long long)d->clients - 1);
   }
+  tame(who), tame(was), tame(is), tame(input);
   snprintf(out, cap, "%10.3f s  %s%s: %s\n              %s%s: %s -> %s%s%s%s", d->at, who, more, input,
            ump_difference_names[d->kind], subject, was, is, *why ? " (" : "", why, *why ? ")" : "");
 }

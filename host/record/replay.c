@@ -529,7 +529,7 @@ static int run(struct ump_replay *r, struct ump_bytes entries) {
   int err = find_served(r, entries);
   while (!err && !r->totals->stopped && ump_entry_get(&in, &e)) err = step(r, &c, &e);
   if (!err && c.in_group && !r->totals->stopped) err = end_group(r, &c.in);
-  if (!err && !r->engine) err = UMP_EMALFORMED;
+  if (!err && (in.bad || !r->engine)) err = UMP_EMALFORMED;
   ump_free(r->cfg->mem, c.b.clients.v, c.b.clients.cap * sizeof *c.b.clients.v);
   return err;
 }

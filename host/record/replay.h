@@ -99,7 +99,7 @@ struct ump_replay_totals {
 };
 
 /* entries begins with a snapshot; those of further snapshots without a gap before them are passed over. 0, UMP_ENOMEM,
- * UMP_EMALFORMED (no snapshot, or one that cannot be understood), UMP_ENOSUPPORT (a protocol that is not known),
+ * UMP_EMALFORMED (no snapshot, or something that cannot be understood; what comes before that has been played), UMP_ENOSUPPORT (a protocol that is not known),
  * UMP_EINVAL: open said no. */
 int ump_replay_run(const struct ump_replay_cfg *cfg, struct ump_bytes entries, struct ump_replay_totals *out);
 

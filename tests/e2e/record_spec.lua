@@ -158,7 +158,9 @@ describe("umpire run --record and umpire replay", function()
       local game, beats = { api = 1, tick_rate = 50 }, 0
       function game.connect(client)
         host.broadcast("came", { client.id, host.random(1000000), math.random(1000000), host.uuid() })
-        host.after(0.05, function() if not client.gone then host.notify(client, "later", host.now() - client.data.since) end end)
+        host.after(0.05, function()
+          if not client.gone then host.notify(client, "later", host.now() - client.data.since) end
+        end)
         client.data.since = host.now()
       end
       function game.tick() beats = beats + 1; if beats % 5 == 0 then host.broadcast("beat", { beats, host.random(6) }) end end
@@ -168,7 +170,10 @@ describe("umpire run --record and umpire replay", function()
         host.broadcast("list", { all, client.id, event.id, os.time(), host.random() })
       end
       function game.save() return beats end
-      function game.load(saved) beats = saved or 0; host.every(0.03, function() host.broadcast("every", host.random(100)) end) end
+      function game.load(saved)
+        beats = saved or 0
+        host.every(0.03, function() host.broadcast("every", host.random(100)) end)
+      end
       return game]], flags = { "--record", file } }
     local ann, bob = host.client(h.port), host.client(h.port)
     assert.is_true(ann:register())
@@ -297,6 +302,27 @@ describe("umpire run --record and umpire replay", function()
     assert.equal(1, h:wait_exit())
     local said = table.concat(h.lines, "\n")
     assert.truthy(said:find("cannot record to /nowhere/play.rec", 1, true), said)
+  end)
+
+  it("shows where a changed rulebook fails", function()
+    local file = host.folder() .. "/play.rec"
+    local h = host.start { rules = "return { api = 1 }", flags = { "--record", file } }
+    local ann = host.client(h.port)
+    assert.is_true(ann:register())
+    for _, name in ipairs { "one", "two", "one", "two", "\27[31mred" } do assert.equal("LEGAL", (ann:event { [name] = 1 })) end
+    assert.equal(0, h:stop())
+    local changed = host.write(host.folder() .. "/broken.lua", "return { api = 1, legal = function(_, event)\n"
+      .. "  if event.name == 'one' then error 'first' end\n  if event.name == 'two' then error 'second' end\n"
+      .. "  return false, 'no'\nend }\n")
+    local code, out = replay(file, changed)
+    assert.equal(1, code)
+    local said = {}
+    for line in out:gmatch "verdict: ([^\n]+)" do said[#said + 1] = line:gsub("%(.*broken.lua", "(broken.lua") end
+    assert.same({ 'legal -> internal "internal" (broken.lua:2: first)', 'legal -> internal "internal" (broken.lua:3: second)',
+      'legal -> internal "internal" (broken.lua:2: first)', 'legal -> internal "internal" (broken.lua:3: second)',
+      'legal -> illegal "no"' }, said)
+    assert.is_nil(out:find("\27", 1, true)) -- no terminal is told what to do
+    assert.truthy(out:find("?[31mred", 1, true))
   end)
 
   it("is told of mistakes", function()
