@@ -138,6 +138,20 @@ static void test_pygase_ack_of_a_sequence_that_was_sent_connects(void **state) {
   pg_close(&w);
 }
 
+/* Our sequence follows the client's: an answer to one that came late would be a sequence twice, and kill the client. */
+static void test_pygase_late_package_of_a_newcomer_is_taken_and_not_answered(void **state) {
+  (void)state;
+  struct pg_world w;
+  pg_open(&w, (struct pg_cfg){0});
+  pg_say(&w, pg_addr(1, 5000), 5, 0, 0);
+  pg_say_event(&w, pg_addr(1, 5000), 3, 0, 0, "late");
+  assert_int_equal(w.n_sent, 1);
+  assert_int_equal(pg_counter(&w, "events_held"), 1);
+  pg_say(&w, pg_addr(1, 5000), 9, 0, 0);
+  assert_int_equal(pg_last(&w)->sequence, pg_add(w.sent[0].sequence, 4));
+  pg_close(&w);
+}
+
 static void test_pygase_guessing_acks_ends_in_silence(void **state) {
   (void)state;
   struct pg_world w;
@@ -221,6 +235,75 @@ static void test_pygase_4096_newcomers_at_most_the_oldest_gives_way(void **state
   assert_int_equal(pg_counter(&w, "gave_way"), 4);
   assert_null(ump_pygase_check(w.proto));
   pg_say(&w, pg_addr(5, 5000), 2, w.sent[5].sequence, 0);
+  assert_int_equal(w.n_connects, 1);
+  pg_close(&w);
+}
+
+/* Hardening T5: 100 000 forged newcomers a second. The client's way there and back takes longer than a place lasts, its
+ * packages are numbered on, and it must not see a sequence twice. */
+static void test_pygase_a_client_gets_in_during_a_flood_of_forged_newcomers(void **state) {
+  (void)state;
+  struct pg_world w;
+  struct pg_client c;
+  unsigned forged = 0, ms = 0;
+  struct pg_sent_package way[4] = {{0}}; /* what is on its way to it: 20 ms, and 20 ms back */
+  ump_time there[4] = {0};
+  uint8_t back[64];
+  ump_time back_at = 0;
+  size_t back_n = 0;
+  pg_open(&w, (struct pg_cfg){0});
+  pg_client_init(&c, pg_addr(60000, 5000));
+  for (; ms < 2000 && !w.n_connects; ms++) {
+    pg_forget_sent(&w);
+    if (ms % 25 == 0) {
+      struct pg_package p;
+      pg_client_package(&c, &p);
+      memcpy(back, p.bytes, p.n), back_n = p.n, back_at = w.now + 20 * UMP_MS;
+    }
+    if (back_n && back_at <= w.now) {
+      pg_in(&w, c.addr, back, back_n), back_n = 0;
+      const struct pg_sent_package *p;
+      while ((p = pg_take(&w))) {
+        unsigned i = ms % 4;
+        way[i] = *p, there[i] = w.now + 22 * UMP_MS;
+        way[i].update.p = way[i].bytes + 14, way[i].events.n = 0;
+      }
+    }
+    for (unsigned i = 0; i < 4; i++)
+      if (there[i] && there[i] <= w.now) pg_client_hear(&c, &way[i]), there[i] = 0;
+    for (unsigned i = 0; i < 150; i++, forged++)
+      pg_say(&w, pg_addr(forged % 50000, (uint16_t)(1000 + forged / 50000)), 1 + forged % 7, 0, 0);
+    pg_pass(&w, UMP_MS);
+  }
+  assert_int_equal(w.n_connects, 1);
+  assert_int_equal(c.died, 0);
+  assert_true(pg_counter(&w, "gave_way") > 0);
+  assert_true(pg_counter(&w, "bytes_out") <= 3 * pg_counter(&w, "bytes_in"));
+  pg_forget_sent(&w);
+  pg_client_run(&w, &c, UMP_S);
+  assert_int_equal(c.died, 0);
+  assert_int_equal(c.game_status, 1);
+  pg_close(&w);
+}
+
+/* And nobody else: without the flood, or by an older answer than the last three. */
+static void test_pygase_echo_of_a_place_that_is_gone_counts_only_under_pressure(void **state) {
+  (void)state;
+  struct pg_world w;
+  pg_open(&w, (struct pg_cfg){0});
+  pg_say(&w, pg_addr(1, 5000), 1, 0, 0);
+  unsigned first = pg_last(&w)->sequence;
+  pg_pass(&w, 6 * UMP_S);
+  pg_say(&w, pg_addr(1, 5000), 2, first, 0);
+  assert_int_equal(w.n_connects, 0);
+  pg_pass(&w, 6 * UMP_S);
+  for (unsigned i = 0; i < 4100; i++) pg_say(&w, pg_addr(10 + i, 5000), 1, 0, 0);
+  pg_say(&w, pg_addr(1, 5000), 4, first, 0); /* that was the answer to 1 */
+  assert_int_equal(w.n_connects, 0);
+  pg_say(&w, pg_addr(2, 5000), 1, 0, 0);
+  first = pg_last(&w)->sequence;
+  for (unsigned i = 0; i < 4100; i++) pg_say(&w, pg_addr(10 + i, 6000), 1, 0, 0);
+  pg_say(&w, pg_addr(2, 5000), 2, first, 0);
   assert_int_equal(w.n_connects, 1);
   pg_close(&w);
 }
@@ -575,12 +658,15 @@ int main(void) {
       cmocka_unit_test(test_pygase_first_sequence_cannot_be_foretold),
       cmocka_unit_test(test_pygase_first_sequence_is_ahead_of_what_the_client_knew),
       cmocka_unit_test(test_pygase_ack_of_a_sequence_that_was_sent_connects),
+      cmocka_unit_test(test_pygase_late_package_of_a_newcomer_is_taken_and_not_answered),
       cmocka_unit_test(test_pygase_guessing_acks_ends_in_silence),
       cmocka_unit_test(test_pygase_what_an_unproven_address_is_sent_stays_below_three_times),
       cmocka_unit_test(test_pygase_events_of_a_newcomer_are_held_and_judged_once_it_is_connected),
       cmocka_unit_test(test_pygase_at_most_8_kib_of_events_are_held),
       cmocka_unit_test(test_pygase_newcomer_that_proves_nothing_is_forgotten_after_5_s),
       cmocka_unit_test(test_pygase_4096_newcomers_at_most_the_oldest_gives_way),
+      cmocka_unit_test(test_pygase_a_client_gets_in_during_a_flood_of_forged_newcomers),
+      cmocka_unit_test(test_pygase_echo_of_a_place_that_is_gone_counts_only_under_pressure),
       cmocka_unit_test(test_pygase_sends_40_packages_a_second_with_or_without_news),
       cmocka_unit_test(test_pygase_packages_of_many_clients_are_spread_over_the_interval),
       cmocka_unit_test(test_pygase_after_a_pause_each_client_gets_one_package),

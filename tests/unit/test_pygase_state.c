@@ -306,12 +306,15 @@ static void test_pygase_a_large_event_and_a_large_update_take_turns(void **state
   pg_client_init(&c, pg_addr(1, 5000));
   uint32_t session = pg_client_connect(&w, &c);
   struct ump_writer p = ump_writer(plain, sizeof plain);
+  w.feed.fat = 1000;
   ump_plain_put_string(&p, ump_bytes(long_text, sizeof long_text));
   for (int i = 0; i < 10; i++) assert_int_equal(pg_notify(&w, session, "large", ump_written(&p)), 0);
-  w.feed.fat = 1000;
-  for (int i = 0; i < PG_CELLS; i++) pg_set(&w.feed, i, i);
-  pg_client_run(&w, &c, UMP_S);
+  for (int i = 0; i < 60; i++) { /* there is always news */
+    pg_set(&w.feed, i % PG_CELLS, i);
+    pg_client_run(&w, &c, 25 * UMP_MS);
+  }
   assert_int_equal(c.events, 10);
+  pg_client_run(&w, &c, UMP_S);
   assert_true(pg_cells_equal(&c.cells, present(&w)));
   pg_close(&w);
 }

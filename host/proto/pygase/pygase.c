@@ -59,11 +59,28 @@ static void hold(struct ump_pygase *n, struct pg_session *s, struct ump_bytes ev
 
 static bool proves(const struct pg_session *s, const struct package *p) {
   int ago = p->ack && s->n_sendings ? pg_ahead(s->sequence, p->ack) : -1;
-  return ago >= 0 && (uint32_t)ago < s->n_sendings;
+  return ago >= 0 && (uint32_t)ago < s->n_sendings && ago < PG_NEW_ANSWERS;
+}
+
+/* It answers what we sent while it had a place, which others have taken since: hardening T5. */
+static bool echoes(const struct ump_pygase *n, const struct package *p) {
+  if (!p->ack || n->now >= n->pressed) return false;
+  int ago = pg_ahead(pg_add(p->sequence, ump__pg_shift(n, p->from)), p->ack);
+  return ago >= 0 && ago < PG_NEW_ECHOES;
+}
+
+static struct pg_session *newcomer(struct ump_pygase *n, const struct package *p) {
+  bool echo = echoes(n, p);
+  struct pg_session *s = ump__pg_new(n, p->from, p->sequence, echo ? 0 : p->ack, p->time_order);
+  if (!s || !echo) return s;
+  s->sequence = pg_add(p->sequence, s->shift); /* nothing newer can have been sent */
+  s->n_sendings = PG_NEW_ECHOES;
+  for (int i = 0; i < PG_NEW_ECHOES; i++) s->sent_us[i] = (uint32_t)(n->now / UMP_US);
+  return s;
 }
 
 /* E1. */
-static void of_new(struct ump_pygase *n, struct pg_session *s, const struct package *p) {
+static void of_new(struct ump_pygase *n, struct pg_session *s, const struct package *p, bool newest) {
   if (proves(s, p)) {
     pg_count(n, PG_proven);
     ump__pg_connect(n, s);
@@ -74,7 +91,7 @@ static void of_new(struct ump_pygase *n, struct pg_session *s, const struct pack
     return;
   }
   hold(n, s, p->events);
-  if (s->answers >= PG_NEW_ANSWERS || ump_list_linked(&s->answer)) return;
+  if (!newest || s->answers >= PG_NEW_ANSWERS || ump_list_linked(&s->answer)) return;
   ump_list_push(&n->answers, &s->answer);
   n->n_answers++;
 }
@@ -88,7 +105,7 @@ static void take(struct ump_pygase *n, struct pg_session *s, const struct packag
     pg_count(n, PG_shutdowns_forged);
   }
   if (s->state == PG_STATE_NEW)
-    of_new(n, s, p);
+    of_new(n, s, p, newest);
   else if (s->state == PG_STATE_AWAY)
     ump__pg_connect(n, s);
   if (s->state != PG_STATE_CONNECTED && s->state != PG_STATE_CONNECTING) return;
@@ -139,7 +156,7 @@ static void on_package(struct ump_pygase *n, const struct package *p) {
     ump__pg_end(n, s, "started over");
     s = NULL;
   }
-  if (!s) s = ump__pg_new(n, p->from, p->ack, p->time_order);
+  if (!s) s = newcomer(n, p);
   if (s) take(n, s, p);
 }
 

@@ -65,11 +65,17 @@ static void look_at_congestion(struct ump_pygase *n, struct pg_session *s) {
 
 /* ---- a package ---- */
 
-static void write_header(struct ump_pygase *n, struct pg_session *s, struct ump_writer *w, uint16_t sequence) {
+static void number(struct ump_pygase *n, struct pg_session *s) {
   if (s->n_sendings >= PG_SENDINGS && !(s->confirmed >> (PG_SENDINGS - 1))) pg_count(n, PG_packages_lost);
-  s->sequence = sequence;
   s->confirmed <<= 1;
   s->sent_us[s->n_sendings++ % PG_SENDINGS] = micros(n->now);
+}
+
+/* Sequences that are left out count as sent now: nobody confirms them. */
+static void write_header(struct ump_pygase *n, struct pg_session *s, struct ump_writer *w, uint16_t sequence) {
+  int ahead = s->n_sendings ? pg_ahead(sequence, s->sequence) : 1;
+  s->sequence = sequence;
+  for (int i = ahead < PG_SENDINGS ? ahead : PG_SENDINGS; i > 0; i--) number(n, s);
   ump_write_u32be(w, PG_ID);
   ump_write_u16be(w, sequence);
   ump_write_u16be(w, s->in.newest);
@@ -114,7 +120,7 @@ static void compose(struct ump_pygase *n, struct pg_session *s, struct ump_write
 static void compose_answer(struct ump_pygase *n, struct pg_session *s, struct ump_writer *out) {
   struct pg_update u;
   ump__pg_idle_update(s, &u);
-  write_header(n, s, out, s->n_sendings ? pg_after(s->sequence) : s->sequence);
+  write_header(n, s, out, pg_add(s->in.newest, s->shift));
   write_update(out, &u);
   s->answers++;
 }

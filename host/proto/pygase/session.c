@@ -176,21 +176,31 @@ void ump__pg_told(struct ump_pygase *n, struct pg_session *s) {
 
 /* ---- coming ---- */
 
-/* E1: unpredictable, and newer than what the client has from whoever was here before. */
-static uint16_t first_sequence(const struct ump_pygase *n, uint16_t ack) {
-  return ack ? pg_add(ack, 1 + (uint32_t)ump_rng_below(n->rng, 32767)) : (uint16_t)(1 + ump_rng_below(n->rng, 65535));
+/* E1: to an address that has proven nothing, our sequences are its own and a shift that it cannot foretell. One that
+ * knows nothing yet gets a shift made of its address: if its place is taken by others before it answers, its answer is
+ * known all the same, and what it is sent meanwhile never has a sequence twice, which it would die of. One that has
+ * sequences of whoever was here before gets newer ones. */
+uint16_t ump__pg_shift(const struct ump_pygase *n, const struct ump_addr *from) {
+  return (uint16_t)(1 + (hash_of(n, from) >> 24) % 65535);
 }
 
-struct pg_session *ump__pg_new(struct ump_pygase *n, const struct ump_addr *from, uint16_t ack, uint16_t time_order) {
+static uint16_t shift_ahead(const struct ump_pygase *n, uint16_t sequence, uint16_t ack) {
+  uint16_t first = pg_add(ack, 1 + (uint32_t)ump_rng_below(n->rng, 32000)); /* and room for packages that are lost */
+  return (uint16_t)(first > sequence ? first - sequence : first - sequence + 65535);
+}
+
+struct pg_session *ump__pg_new(struct ump_pygase *n, const struct ump_addr *from, uint16_t sequence, uint16_t ack,
+                               uint16_t time_order) {
   if (n->n_fresh >= PG_NEW) {
     pg_count(n, PG_gave_way);
+    n->pressed = n->now + PG_TIMEOUT;
     ump__pg_end(n, oldest(&n->fresh), NULL);
   }
   struct pg_session *s = ump_zalloc(n->mem, sizeof *s);
   if (!s) return pg_count(n, PG_no_memory), NULL;
   if (take_slot(n, s)) return ump_free(n->mem, s, sizeof *s), pg_count(n, PG_no_memory), NULL;
   s->addr = *from;
-  s->knew = ack, s->sequence = first_sequence(n, ack);
+  s->knew = ack, s->shift = ack ? shift_ahead(n, sequence, ack) : ump__pg_shift(n, from);
   s->world.confirmed = s->world.newest = time_order;
   ump_list_init(&s->queue), ump_list_init(&s->flight);
   ump_table_put(&n->sessions, &s->node, hash_of(n, from));
