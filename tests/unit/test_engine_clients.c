@@ -185,6 +185,20 @@ static void test_engine_ids_are_unpredictable_uuids(void **state) {
   world_end(&w);
 }
 
+/* By a listener whose option allows it, so that is all the engine has to know; stopping is the driver's. */
+static void test_engine_remembers_that_a_client_asked_the_host_to_stop(void **state) {
+  (void)state;
+  struct world w;
+  world_init(&w, NULL);
+  world_connect(&w, 0, 1);
+  assert_false(ump_engine_stop_asked(w.engine));
+  world_push(&w, 0, (struct ump_event){.type = UMP_EVENT_STOP, .session = 1});
+  world_drive(&w, 0);
+  assert_true(ump_engine_stop_asked(w.engine));
+  w.n_trace = 0;
+  world_end(&w);
+}
+
 static void test_engine_one_that_comes_back_keeps_its_id(void **state) {
   (void)state;
   struct world w;
@@ -508,6 +522,7 @@ int main(void) {
       cmocka_unit_test(test_engine_slots_are_dense_and_used_again),
       cmocka_unit_test(test_engine_lists_clients_oldest_first),
       cmocka_unit_test(test_engine_ids_are_unpredictable_uuids),
+      cmocka_unit_test(test_engine_remembers_that_a_client_asked_the_host_to_stop),
       cmocka_unit_test(test_engine_one_that_comes_back_keeps_its_id),
       cmocka_unit_test(test_engine_one_that_comes_back_keeps_its_judged_events),
       cmocka_unit_test(test_engine_tells_the_rules_who_left),
