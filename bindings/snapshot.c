@@ -1,5 +1,5 @@
-/* How things stand in a rulebook, so that another VM can go on from there: what a recording begins with. The same data as a
- * reload hands over (reload.c), and the same contract: what is in neither save() nor client.data is not in it. */
+/* How things stand in a rulebook, so that another VM can go on from there: what a recording begins with. The same data
+ * as a reload hands over (reload.c), and the same contract: what is in neither save() nor client.data is not in it. */
 #include <lauxlib.h>
 
 #include "bindings/rules_state.h"

@@ -98,8 +98,9 @@ static void json_side(const char *key, const struct ump_difference *d, const str
 }
 
 static void json_difference(const struct ump_difference *d, bool expected, const char *why) {
-  printf("{\"difference\":\"%s\",\"expected\":%s,\"time\":%.6f,\"event\":%llu,\"client\":%llu", ump_difference_names[d->kind],
-         expected ? "true" : "false", d->at, (unsigned long long)d->event, (unsigned long long)d->client);
+  printf("{\"difference\":\"%s\",\"expected\":%s,\"time\":%.6f,\"event\":%llu,\"client\":%llu",
+         ump_difference_names[d->kind], expected ? "true" : "false", d->at, (unsigned long long)d->event,
+         (unsigned long long)d->client);
   json_text("protocol", ump_text(d->protocol));
   json_text("who", d->who);
   json_text("name", d->name);
@@ -111,7 +112,8 @@ static void json_difference(const struct ump_difference *d, bool expected, const
 }
 
 static void json_sum(const struct telling *t, const struct ump_play_result *r) {
-  printf("{\"events\":%llu,\"verdicts\":%llu,\"notifies\":%llu,\"logins\":%llu,\"lost\":%llu,\"seconds\":%.3f,\"took\":%.6f,"
+  printf("{\"events\":%llu,\"verdicts\":%llu,\"notifies\":%llu,\"logins\":%llu,\"lost\":%llu,\"seconds\":%.3f,\"took\":"
+         "%.6f,"
          "\"unexpected\":%llu,\"expected\":%llu,\"recorded\":\"%s\",\"played\":\"%s\",\"sum\":[",
          (unsigned long long)r->totals.events, (unsigned long long)r->totals.judged,
          (unsigned long long)r->totals.notifies, (unsigned long long)r->totals.logins,
@@ -131,8 +133,10 @@ static void on_difference(void *ctx, const struct ump_difference *d, bool expect
   struct telling *t = ctx;
   struct row *row = row_of(t, d);
   char text[2048];
-  if (row) row->n++, row->expected += expected;
-  else t->others++;
+  if (row)
+    row->n++, row->expected += expected;
+  else
+    t->others++;
   if (t->o->spec) return;
   if (expected && !t->o->json) return;
   if (t->told == t->o->limit) return;
@@ -161,7 +165,8 @@ static void text_sum(struct telling *t, const struct ump_play_result *r) {
   uint64_t unexpected = ump_play_unexpected(r), all = unexpected + r->expected;
   double took = ump_seconds(r->took > 0 ? r->took : 1);
   qsort(t->rows, t->n_rows, sizeof *t->rows, by_kind_and_number);
-  if (unexpected > t->told) printf("... and %llu more; --limit says how many are told\n", (unsigned long long)(unexpected - t->told));
+  if (unexpected > t->told)
+    printf("... and %llu more; --limit says how many are told\n", (unsigned long long)(unexpected - t->told));
   if (t->n_rows) printf("%sin sum:\n", t->told ? "\n" : "");
   for (size_t i = 0; i < t->n_rows; i++) {
     const struct row *w = &t->rows[i];
@@ -171,13 +176,14 @@ static void text_sum(struct telling *t, const struct ump_play_result *r) {
     putchar('\n');
   }
   if (t->others) printf("  others    %-24s %8llu\n", "", (unsigned long long)t->others);
-  printf("%s%llu %s, %llu %s, %llu %s compared, %.1f s of play in %.3f s (%.0f events a second)\n", t->n_rows ? "\n" : "",
-         (unsigned long long)r->totals.events, plural(r->totals.events, "event", "events"),
+  printf("%s%llu %s, %llu %s, %llu %s compared, %.1f s of play in %.3f s (%.0f events a second)\n",
+         t->n_rows ? "\n" : "", (unsigned long long)r->totals.events, plural(r->totals.events, "event", "events"),
          (unsigned long long)r->totals.judged, plural(r->totals.judged, "verdict", "verdicts"),
-         (unsigned long long)r->totals.notifies, plural(r->totals.notifies, "notify", "notifies"), r->totals.seconds, took,
-         (double)r->totals.events / took);
+         (unsigned long long)r->totals.notifies, plural(r->totals.notifies, "notify", "notifies"), r->totals.seconds,
+         took, (double)r->totals.events / took);
   if (r->totals.lost)
-    printf("%llu entries are missing in the recording: the disk was too slow, or full\n", (unsigned long long)r->totals.lost);
+    printf("%llu entries are missing in the recording: the disk was too slow, or full\n",
+           (unsigned long long)r->totals.lost);
   if (r->totals.logins)
     printf("%llu %s as recorded: passwords are not, so a rulebook's own login is not put to the test\n",
            (unsigned long long)r->totals.logins, plural(r->totals.logins, "log-in", "log-ins"));
@@ -282,7 +288,8 @@ static int run(const struct command *self, int argc, char **argv) {
   struct ump_accept accept = {.n = 0};
   const char *operands[2] = {NULL, NULL};
   int code = ump_flags_parse(self, argc, argv, &o, operands);
-  for (size_t i = 0; code == EXIT_OK && i < o.accept.n; i++) code = add_accept(self, &accept, "--accept", o.accept.v[i]);
+  for (size_t i = 0; code == EXIT_OK && i < o.accept.n; i++)
+    code = add_accept(self, &accept, "--accept", o.accept.v[i]);
   if (code == EXIT_OK && o.accept_file) code = read_accepts(self, o.accept_file, text, &accept);
   if (code == EXIT_OK) code = with_recording(self, &o, operands, &accept);
   free(o.accept.owned);
@@ -290,9 +297,11 @@ static int run(const struct command *self, int argc, char **argv) {
 }
 
 static void more_help(FILE *out) {
-  fprintf(out, "FILE is what umpire run --record FILE wrote; FILE.1 to FILE.3, if they lead up to it, are played before it.\n"
-               "RULEBOOK is the changed rulebook (default: the one that was recorded).\n\n"
-               "Exit codes: 0 no difference (but what is accepted), 1 differences, or the rulebook is wrong, 2 usage.\n");
+  fprintf(
+      out,
+      "FILE is what umpire run --record FILE wrote; FILE.1 to FILE.3, if they lead up to it, are played before it.\n"
+      "RULEBOOK is the changed rulebook (default: the one that was recorded).\n\n"
+      "Exit codes: 0 no difference (but what is accepted), 1 differences, or the rulebook is wrong, 2 usage.\n");
 }
 
 const struct command ump_cmd_replay = {

@@ -127,6 +127,9 @@ static void status_text(struct host *h, const struct ump_rules_info *i, struct u
     put(w, "\n  web       %s/ %llu requests, %llu of them refused", h->web_name, (unsigned long long)s.requests,
         (unsigned long long)s.errors);
   }
+  char recorded[512];
+  ump_host_record_status(h, recorded, sizeof recorded);
+  if (recorded[0]) put(w, "\n  recorded  %s", recorded);
   put(w, "\n  engine   %s", is_quiet(&engine) ? " has had nothing to do" : "");
   text_counters(w, &engine);
 }
@@ -165,6 +168,9 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   put(w, ",\"listeners\":");
   put_listeners(h, w);
   put_web(h, w);
+  char recorded[512];
+  ump_host_record_status(h, recorded, sizeof recorded);
+  if (recorded[0]) put(w, ",\"recorded\":"), put_string(w, recorded);
   put(w, ",\"engine\":");
   put_counters(w, &engine);
   status_text(h, &i, text);

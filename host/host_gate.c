@@ -1,5 +1,5 @@
-/* --gate: a rulebook that is to be reloaded judges recorded play first, in an engine and a VM of its own on another thread,
- * while the players go on under the one in place. If verdicts change, it is refused. */
+/* --gate: a rulebook that is to be reloaded judges recorded play first, in an engine and a VM of its own on another
+ * thread, while the players go on under the one in place. If verdicts change, it is refused. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,12 +94,13 @@ static void answer(struct host_gate *g, bool ok, const char *text) {
 static void refuse(struct host_gate *g) {
   char text[WORDS + 1024];
   struct host *h = g->host;
-  snprintf(text, sizeof text,
-           "the new rulebook judges recorded play differently: %llu of %llu verdicts and admissions (--gate %s, %llu events "
-           "in %.2f s)%s%s\n    If that is what you mean: umpire reload --force, or --gate-accept verdict:NAME.",
-           (unsigned long long)g->refusing, (unsigned long long)(g->result.totals.judged), h->options->gate,
-           (unsigned long long)g->result.totals.events, ump_seconds(g->result.took), g->words,
-           g->refusing > TOLD ? "\n    ..." : "");
+  snprintf(
+      text, sizeof text,
+      "the new rulebook judges recorded play differently: %llu of %llu verdicts and admissions (--gate %s, %llu events "
+      "in %.2f s)%s%s\n    If that is what you mean: umpire reload --force, or --gate-accept verdict:NAME.",
+      (unsigned long long)g->refusing, (unsigned long long)(g->result.totals.judged), h->options->gate,
+      (unsigned long long)g->result.totals.events, ump_seconds(g->result.took), g->words,
+      g->refusing > TOLD ? "\n    ..." : "");
   ump_logger_say(h->logger, UMP_ERROR, "reload", "refused (%s), the rulebook in place goes on: %s", g->why, text);
   answer(g, false, text);
 }
@@ -130,7 +131,8 @@ static void done(void *ctx) {
     return;
   }
   if (g->unreadable) {
-    ump_logger_say(h->logger, UMP_ERROR, "gate", "refused (%s): %s; umpire reload --force reloads without it", g->why, g->words);
+    ump_logger_say(h->logger, UMP_ERROR, "gate", "refused (%s): %s; umpire reload --force reloads without it", g->why,
+                   g->words);
     answer(g, false, g->words);
   } else if (g->refusing) {
     refuse(g);
@@ -162,7 +164,9 @@ bool ump_host_gate(struct host *h, const char *why, uint64_t ticket) {
   if (!g) return false;
   if (g->running) {
     g->again = true; /* the file may have been changed since */
-    if (ticket) ump_host_answer_later(h, ticket, false, "another reload is being tried; ask again when the log tells how it went");
+    if (ticket)
+      ump_host_answer_later(h, ticket, false,
+                            "another reload is being tried; ask again when the log tells how it went");
     return true;
   }
   snprintf(g->why, sizeof g->why, "%s", why);

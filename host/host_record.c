@@ -39,13 +39,13 @@ struct host_record {
   uint64_t run, part; /* run: tells recordings apart */
   uint64_t window;    /* events that are kept in memory; 0: none */
   struct half before, now;
-  ump_time began;     /* the last snapshot */
-  ump_time again_at;  /* when a disk that failed is tried again; 0: it has not */
-  ump_time not_before;/* of the next snapshot, when the last one failed */
-  ump_time wall_at;   /* when the wall clock said wall_ns */
+  ump_time began;      /* the last snapshot */
+  ump_time again_at;   /* when a disk that failed is tried again; 0: it has not */
+  ump_time not_before; /* of the next snapshot, when the last one failed */
+  ump_time wall_at;    /* when the wall clock said wall_ns */
   int64_t wall_ns;
-  char hash[17];      /* of the rulebook in place */
-  bool forget;        /* the window, when the next snapshot comes: other rules judged what is in it */
+  char hash[17]; /* of the rulebook in place */
+  bool forget;   /* the window, when the next snapshot comes: other rules judged what is in it */
 };
 
 /* ---- where chunks go ---- */
@@ -145,7 +145,8 @@ static void tell_saved(void *ctx, struct ump_bytes saved, int64_t version) {
   ump_tap_put_listeners(s->r->tap);
   const struct ump_state *state = ump_engine_state(s->r->host->engine);
   struct ump_blob *content = ump_state_content(state, ump_state_root(state));
-  if (content) ump_tap_put(s->r->tap, &(struct ump_entry){.kind = UMP_ENTRY_STATE, .data = ump_bytes(content->p, content->n)});
+  if (content)
+    ump_tap_put(s->r->tap, &(struct ump_entry){.kind = UMP_ENTRY_STATE, .data = ump_bytes(content->p, content->n)});
   ump_blob_unref(content);
 }
 
@@ -184,7 +185,8 @@ static void look_at_disk(struct host_record *r, ump_time now) {
   if (!r->file) return;
   if (ump_record_file_failed(r->file, error, sizeof error)) {
     ump_logger_say(r->host->logger, UMP_ERROR, "record",
-                   "%s; the host goes on, and nothing is recorded until the disk takes it again (tried every 30 s)", error);
+                   "%s; the host goes on, and nothing is recorded until the disk takes it again (tried every 30 s)",
+                   error);
     r->again_at = now + AGAIN;
   }
 }
@@ -198,12 +200,13 @@ static void begin_anew_if_due(struct host_record *r, ump_time now) {
     r->again_at = 0;
     take_snapshot(r, UMP_ENTRY_BROKEN);
   } else if (s.losing && !r->again_at && (!r->file || ump_record_file_waiting(r->file) == 0)) {
-    ump_logger_say(r->host->logger, UMP_WARN, "record", "%llu entries could not be recorded: %s", (unsigned long long)s.lost,
-                   r->file ? "the disk was too slow" : "too much came at once");
+    ump_logger_say(r->host->logger, UMP_WARN, "record", "%llu entries could not be recorded: %s",
+                   (unsigned long long)s.lost, r->file ? "the disk was too slow" : "too much came at once");
     take_snapshot(r, UMP_ENTRY_BROKEN);
   } else if (r->file && s.since_bytes > most) {
     take_snapshot(r, 0);
-  } else if (r->window && now - r->began >= LEAST_WINDOW && (s.since > r->window / 2 || s.since_bytes > WINDOW_BYTES / 4)) {
+  } else if (r->window && now - r->began >= LEAST_WINDOW &&
+             (s.since > r->window / 2 || s.since_bytes > WINDOW_BYTES / 4)) {
     take_snapshot(r, 0);
   }
 }
@@ -236,6 +239,17 @@ int ump_host_record_window(struct host *h, uint8_t **entries, size_t *n) {
   *n += copy_half(&r->now, p + *n);
   *entries = p;
   return 0;
+}
+
+void ump_host_record_status(struct host *h, char *out, size_t cap) {
+  const struct host_record *r = h->record;
+  out[0] = 0;
+  if (!r) return;
+  struct ump_tap_stats s = ump_tap_stats(r->tap);
+  snprintf(out, cap, "%s%s%llu events, %llu bytes%s, %llu entries lost%s", r->file ? h->options->record : "in memory",
+           r->file ? ": " : ": ", (unsigned long long)s.events, (unsigned long long)s.bytes,
+           r->window ? ", the latest kept for the gate" : "", (unsigned long long)s.lost,
+           s.losing ? "; nothing is recorded now" : "");
 }
 
 /* Somebody has changed the world from outside: what comes is played from here. */
@@ -271,7 +285,8 @@ int ump_host_record_open(struct host *h) {
   signal(SIGXFSZ, SIG_IGN); /* a limit of the system's on files is an error of the disk like any other */
   r->window = (uint64_t)window;
   ump_rng_fill(&h->rng, &r->run, sizeof r->run);
-  if (o->record && ump_record_file_open(o->record, o->record_limit / UMP_RECORD_PARTS, &r->file, error, sizeof error) != 0) {
+  if (o->record &&
+      ump_record_file_open(o->record, o->record_limit / UMP_RECORD_PARTS, &r->file, error, sizeof error) != 0) {
     ump_logger_say(h->logger, UMP_ERROR, "record", "%s", error);
     return EXIT_RULEBOOK;
   }
@@ -297,9 +312,10 @@ void ump_host_record_ready(struct host *h) {
   put_rulebook(h->record, UMP_ENTRY_READY, true, h->record->began);
   ump_engine_watch_timers(h->engine, ump_tap_timers, h->record->tap);
   if (h->options->record)
-    ump_logger_say(h->logger, UMP_INFO, "record",
-                   "recording to %s: names, what clients send and are told, and client.data; no addresses, no passwords",
-                   h->options->record);
+    ump_logger_say(
+        h->logger, UMP_INFO, "record",
+        "recording to %s: names, what clients send and are told, and client.data; no addresses, no passwords",
+        h->options->record);
 }
 
 int ump_host_record_listen(struct host *h, const struct ump_proto_ops **ops, struct ump_proto_cfg *cfg) {

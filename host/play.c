@@ -8,7 +8,9 @@
 #include "protocols.h"
 #include "record/datum.h"
 
-enum { MOST_LISTENERS = 64 };
+/* INSTRUCTIONS: of a call, where they are counted instead of time: ten times what the simulator allows, so that nothing
+ * is called too slow here that a host's clock would let pass. */
+enum { MOST_LISTENERS = 64, INSTRUCTIONS = 50000000 };
 
 struct player {
   const struct ump_play_cfg *cfg;
@@ -32,12 +34,14 @@ static size_t kind_length(const char *text) {
 
 bool ump_accept_check(const char *text, char *error, size_t cap) {
   for (int i = 0; i < UMP_N_DIFFERENCES; i++)
-    if (strlen(ump_difference_names[i]) == kind_length(text) && strncmp(text, ump_difference_names[i], kind_length(text)) == 0)
+    if (strlen(ump_difference_names[i]) == kind_length(text) &&
+        strncmp(text, ump_difference_names[i], kind_length(text)) == 0)
       return true;
-  snprintf(error, cap,
-           "\"%s\" is nothing that can be accepted: verdict, reason, response, notify, connect or kick, alone or with the "
-           "name of the event (of the notify): verdict:move",
-           text);
+  snprintf(
+      error, cap,
+      "\"%s\" is nothing that can be accepted: verdict, reason, response, notify, connect or kick, alone or with the "
+      "name of the event (of the notify): verdict:move",
+      text);
   return false;
 }
 
@@ -67,7 +71,8 @@ static const struct ump_proto_ops *protocol(void *ctx, struct ump_bytes scheme, 
   snprintf(url, sizeof url, "%.*s://127.0.0.1:0", (int)scheme.n, (const char *)scheme.p);
   if (ump_listen_parse(ump_protocols(), url, l, error, sizeof error) != 0) {
     free(l);
-    snprintf(p->result->error, sizeof p->result->error, "the recording holds a protocol that this program does not speak: %.*s",
+    snprintf(p->result->error, sizeof p->result->error,
+             "the recording holds a protocol that this program does not speak: %.*s",
              (int)(scheme.n < 32 ? scheme.n : 32), (const char *)scheme.p);
     return NULL;
   }
@@ -84,12 +89,14 @@ static bool open_rules(void *ctx, const struct ump_replay_start *s) {
   struct player *p = ctx;
   const struct ump_play_cfg *c = p->cfg;
   struct ump_report report = {0};
-  struct ump_rules_start start = {.clients = s->data, .n_clients = s->n_clients, .random = s->has_random ? s->random : NULL};
+  struct ump_rules_start start = {
+      .clients = s->data, .n_clients = s->n_clients, .random = s->has_random ? s->random : NULL};
   struct ump_rules_cfg cfg = {.path = c->rulebook, .engine = s->engine, .load_budget = c->load_time, .start = &start};
   cfg.vm = (struct ump_vm_cfg){.library = c->library,
                                .memory = c->rule_memory,
                                .hard = c->rule_time,
                                .watchdog = c->watchdog,
+                               .instructions = c->watchdog ? 0 : INSTRUCTIONS,
                                .ordered = true,
                                .log = &p->log,
                                .rng = *s->rng,
@@ -185,7 +192,9 @@ bool ump_play(const struct ump_play_cfg *cfg, struct ump_bytes entries, struct u
   for (size_t i = 0; i < p.n_urls; i++) free(p.urls[i]);
   if (err && !result->error[0])
     snprintf(result->error, sizeof result->error, "%s",
-             err == UMP_EMALFORMED ? "the recording is damaged, or of another version: something in it cannot be understood" : ump_err_name(err));
+             err == UMP_EMALFORMED
+                 ? "the recording is damaged, or of another version: something in it cannot be understood"
+                 : ump_err_name(err));
   return err == 0;
 }
 
@@ -235,10 +244,11 @@ void ump_play_describe_side(const struct ump_difference *d, const struct ump_out
 }
 
 static void describe_input(const struct ump_entry *in, char *out, size_t cap) {
-  static const char *const words[] = {[UMP_ENTRY_CONNECT] = "on connect",       [UMP_ENTRY_LOGIN] = "on log-in",
-                                      [UMP_ENTRY_NAME] = "on taking a name",    [UMP_ENTRY_LOGOUT] = "on log-out",
-                                      [UMP_ENTRY_DISCONNECT] = "on disconnect", [UMP_ENTRY_EXPIRE] = "by a timer or tick",
-                                      [UMP_ENTRY_RELOAD] = "by the reload",     [UMP_ENTRY_STOP] = "by the stop"};
+  static const char *const words[] = {
+      [UMP_ENTRY_CONNECT] = "on connect",       [UMP_ENTRY_LOGIN] = "on log-in",
+      [UMP_ENTRY_NAME] = "on taking a name",    [UMP_ENTRY_LOGOUT] = "on log-out",
+      [UMP_ENTRY_DISCONNECT] = "on disconnect", [UMP_ENTRY_EXPIRE] = "by a timer or tick",
+      [UMP_ENTRY_RELOAD] = "by the reload",     [UMP_ENTRY_STOP] = "by the stop"};
   char text[200] = "";
   struct ump_bytes data = {0};
   if (!in) {

@@ -1,4 +1,5 @@
-/* A recording played through a rulebook in Lua, in an engine and a VM of its own; what cmd_replay.c and the gate share. */
+/* A recording played through a rulebook in Lua, in an engine and a VM of its own; what cmd_replay.c and the gate share.
+ */
 #ifndef UMP_HOST_PLAY_H
 #define UMP_HOST_PLAY_H
 
@@ -28,7 +29,7 @@ struct ump_play_cfg {
   const struct ump_accept *accept;
   /* expected: accept names it. why: of an internal verdict, the rulebook's error; else empty */
   void (*differs)(void *ctx, const struct ump_difference *d, bool expected, const char *why);
-  void (*opened)(void *ctx, const struct ump_replay_start *s, struct ump_rules *rules); /* may be NULL */
+  void (*opened)(void *ctx, const struct ump_replay_start *s, struct ump_rules *rules);            /* may be NULL */
   void (*group)(void *ctx, const struct ump_entry *in, const struct ump_entry *out, size_t n_out); /* may be NULL */
   void *ctx;
 };
@@ -36,12 +37,12 @@ struct ump_play_cfg {
 struct ump_play_result {
   struct ump_replay_totals totals;
   uint64_t unexpected[UMP_N_DIFFERENCES], expected;
-  ump_time took;         /* of the replay, by the wall clock */
-  char hash[17];         /* of the rulebook that was played; empty: it was not loaded */
-  char recorded[17];     /* of the one that was recorded */
-  char path[256];        /* of the one that was recorded */
+  ump_time took;     /* of the replay, by the wall clock */
+  char hash[17];     /* of the rulebook that was played; empty: it was not loaded */
+  char recorded[17]; /* of the one that was recorded */
+  char path[256];    /* of the one that was recorded */
   bool over_time;
-  char error[4096];      /* what went wrong: the rulebook was refused, or the recording cannot be played */
+  char error[4096]; /* what went wrong: the rulebook was refused, or the recording cannot be played */
 };
 
 /* True: it was played (to its end, or at_most); else result->error. */

@@ -269,8 +269,7 @@ static void read_part(const char *path, struct part *p) {
 
 static bool leads_to(const struct part *before, const struct part *after) {
   if (before->err != UMP_BLOCK_WHOLE || !before->snapshot.kind || !after->snapshot.kind) return false;
-  return before->snapshot.number[3] == after->snapshot.number[3] &&
-         before->last + 1 == after->snapshot.number[4];
+  return before->snapshot.number[3] == after->snapshot.number[3] && before->last + 1 == after->snapshot.number[4];
 }
 
 static bool prepend(struct ump_recording *r, const struct ump_recording *before) {
@@ -293,10 +292,11 @@ int ump_recording_read(const char *path, struct ump_recording *out, char *error,
     return now.err;
   }
   if (now.err == UMP_BLOCK_NOT_OURS || !now.snapshot.kind) {
-    snprintf(error, cap, "%s %s", path,
-             now.err == UMP_BLOCK_NOT_OURS
-                 ? "is no recording of this version: umpire run --record FILE makes one"
-                 : "holds no snapshot to begin with: the host was killed before it had written one, or the file is damaged");
+    snprintf(
+        error, cap, "%s %s", path,
+        now.err == UMP_BLOCK_NOT_OURS
+            ? "is no recording of this version: umpire run --record FILE makes one"
+            : "holds no snapshot to begin with: the host was killed before it had written one, or the file is damaged");
     ump_recording_free(out);
     return -EINVAL;
   }

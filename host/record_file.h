@@ -1,5 +1,5 @@
-/* A recording on the disk (record/block.h): written by a thread of its own, so that the loop never waits for the disk, and
- * read back.
+/* A recording on the disk (record/block.h): written by a thread of its own, so that the loop never waits for the disk,
+ * and read back.
  *
  * What is kept is bounded: the file that is written and the three before it, FILE.1 (the latest) to FILE.3; each begins
  * with a snapshot. A file that is there when a host starts is moved on, never written over. */
@@ -31,9 +31,9 @@ void ump_record_file_close(struct ump_record_file *f);
 struct ump_recording {
   uint8_t *p; /* entries; free with ump_recording_free */
   size_t n, cap;
-  size_t bytes;     /* of the files */
+  size_t bytes; /* of the files */
   unsigned files;
-  char note[256];   /* what is not as it should be, though it can be read: a torn end; empty: nothing */
+  char note[256]; /* what is not as it should be, though it can be read: a torn end; empty: nothing */
 };
 
 /* FILE, and before it those of FILE.3 to FILE.1 that lead up to it without a gap. 0, or negative with a message. */

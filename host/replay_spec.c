@@ -16,9 +16,9 @@ enum { LISTENERS = 64, TOLD = 64, MOST_IDS = 200 };
 
 struct visitor { /* a client, in the order in which they came */
   uint32_t listener, session;
-  ump_time last;          /* when it was last heard of */
-  bool leaves, gone;      /* leaves: the recording tells when */
-  struct ump_bytes name;  /* what it first took as a name, where that needs no log-in */
+  ump_time last;         /* when it was last heard of */
+  bool leaves, gone;     /* leaves: the recording tells when */
+  struct ump_bytes name; /* what it first took as a name, where that needs no log-in */
 };
 
 struct spec {
@@ -71,16 +71,20 @@ static bool look(struct spec *s, const struct ump_recording *rec) {
   struct ump_entry_reader in = ump_entry_reader(ump_bytes(rec->p, rec->n));
   struct ump_entry e;
   while (ump_entry_get(&in, &e)) {
-    struct visitor *v = e.kind > UMP_ENTRY_CONNECT && e.kind <= UMP_ENTRY_DISCONNECT ? find(s, s->n, e.listener, e.session) : NULL;
+    struct visitor *v =
+        e.kind > UMP_ENTRY_CONNECT && e.kind <= UMP_ENTRY_DISCONNECT ? find(s, s->n, e.listener, e.session) : NULL;
     if (e.kind == UMP_ENTRY_SNAPSHOT && !s->begun) {
       s->begun = true, s->start = e.at;
       s->unfit = !(e.flags & UMP_ENTRY_FRESH) || e.data.n;
     }
-    if (e.kind == UMP_ENTRY_LISTENER && e.listener == s->n_schemes && s->n_schemes < LISTENERS) s->schemes[s->n_schemes++] = e.name;
+    if (e.kind == UMP_ENTRY_LISTENER && e.listener == s->n_schemes && s->n_schemes < LISTENERS)
+      s->schemes[s->n_schemes++] = e.name;
     if (e.kind == UMP_ENTRY_CONNECT && !add(s, &e)) return false;
     if (v && e.kind == UMP_ENTRY_NAME && !v->name.n) v->name = e.name;
-    if (v && e.kind == UMP_ENTRY_DISCONNECT) v->leaves = v->gone = true;
-    else if (v) v->last = e.at;
+    if (v && e.kind == UMP_ENTRY_DISCONNECT)
+      v->leaves = v->gone = true;
+    else if (v)
+      v->last = e.at;
   }
   for (size_t i = 0; i < s->n; i++) s->v[i].gone = false;
   return true;
@@ -143,7 +147,8 @@ static void put_hears(struct spec *s, const struct ump_entry *out, size_t n) {
     const struct ump_entry *e = &out[i];
     size_t told = 0;
     if (e->kind != UMP_ENTRY_NOTICE || is(s, e->listener, "pymmorpg") || !(e->flags & UMP_ENTRY_HAS_NAME)) continue;
-    if (e->code > UMP_PLAIN || !(e->flags & UMP_ENTRY_HAS_DATA) || holds_null((enum ump_encoding)e->code, e->data)) continue;
+    if (e->code > UMP_PLAIN || !(e->flags & UMP_ENTRY_HAS_DATA) || holds_null((enum ump_encoding)e->code, e->data))
+      continue;
     for (size_t k = i + 1; k < n; k++) {
       if (out[k].kind != UMP_ENTRY_DELIVER || out[k].number[0] != e->number[0]) continue;
       struct visitor *v = find(s, s->came, out[k].listener, out[k].session);
@@ -215,11 +220,15 @@ static void put_connect(struct spec *s, const struct ump_entry *in, const struct
 
 static void put_event(struct spec *s, size_t number, const struct ump_entry *in, const struct ump_entry *answer) {
   fprintf(s->out, "    event(%zu, \"%s\", ", number, verdict_of(answer));
-  if (answer->text.n) put_string(s, answer->text);
-  else fputs("nil", s->out);
+  if (answer->text.n)
+    put_string(s, answer->text);
+  else
+    fputs("nil", s->out);
   fputs(", ", s->out);
-  if (in->flags & UMP_ENTRY_HAS_NAME) put_string(s, in->name);
-  else fputs("nil", s->out);
+  if (in->flags & UMP_ENTRY_HAS_NAME)
+    put_string(s, in->name);
+  else
+    fputs("nil", s->out);
   bool high = in->flags & UMP_ENTRY_HIGH && is(s, in->listener, "neteria");
   if (in->flags & UMP_ENTRY_HAS_DATA) {
     fputs(", ", s->out);
@@ -266,7 +275,8 @@ static void on_group(void *ctx, const struct ump_entry *in, const struct ump_ent
   if (in->kind == UMP_ENTRY_RELOAD) fputs("    reload()\n", s->out);
   put_hears(s, out, n);
   bool silent = v && is(s, v->listener, "neteria"); /* who goes without a word goes when it was last heard of */
-  if (v && v->leaves && (silent ? in->at >= v->last && in->kind != UMP_ENTRY_DISCONNECT : in->kind == UMP_ENTRY_DISCONNECT))
+  if (v && v->leaves &&
+      (silent ? in->at >= v->last && in->kind != UMP_ENTRY_DISCONNECT : in->kind == UMP_ENTRY_DISCONNECT))
     fprintf(s->out, "    leave(%zu)\n", number);
   if (in->kind == UMP_ENTRY_DISCONNECT) v->gone = true;
   for (size_t i = 0; i < n; i++)
@@ -305,7 +315,9 @@ static void on_open(void *ctx, const struct ump_replay_start *start, struct ump_
     put(s, UMP_PLAIN, channels);
     fputs("\n\n", s->out);
   }
-  fputs("describe(\"recorded play\", function()\n  it(\"is judged as it was\", function()\n    local play = recorded.open(", s->out);
+  fputs("describe(\"recorded play\", function()\n  it(\"is judged as it was\", function()\n    local play = "
+        "recorded.open(",
+        s->out);
   put_string(s, ump_text(s->rulebook));
   fputs(", {\n      listen = { ", s->out);
   for (size_t i = 0; i < s->n_schemes; i++)
@@ -325,14 +337,16 @@ static int write(struct spec *s, const struct ump_recording *rec) {
   struct ump_play_cfg cfg = {
       .rulebook = s->rulebook, .library = places.library, .opened = on_open, .group = on_group, .ctx = s};
   fprintf(s->out,
-          "-- Written by `umpire replay %s --spec`: the events of recorded clients at their times, the verdicts that they got,\n"
+          "-- Written by `umpire replay %s --spec`: the events of recorded clients at their times, the verdicts that "
+          "they got,\n"
           "-- and what clients were told. umpire.sim.recorded says what the words mean. Change it as you like.\n"
           "-- luacheck: ignore 211 631\n"
           "local host = { array = function(t) return t end }\n"
           "local recorded = require \"umpire.sim.recorded\"\n\n",
           s->file);
   if (any_login(rec))
-    fputs("-- Passwords are not recorded. Where the rulebook asks for them itself, write them here: ann = \"swordfish\".\n"
+    fputs("-- Passwords are not recorded. Where the rulebook asks for them itself, write them here: ann = "
+          "\"swordfish\".\n"
           "local PASSWORDS = {}\n\n",
           s->out);
   if (!ump_play(&cfg, ump_bytes(rec->p, rec->n), &result))
@@ -353,8 +367,10 @@ int ump_spec_write(const struct ump_recording *rec, const char *file, const char
   if (!ok)
     fprintf(stderr, "umpire replay: out of memory\n");
   else if (s.unfit)
-    fprintf(stderr, "umpire replay: %s does not begin with the start of a host that had nothing saved: a spec has no way to "
-                    "begin in the middle. It can be replayed, and a recording from a start can become a spec\n", file);
+    fprintf(stderr,
+            "umpire replay: %s does not begin with the start of a host that had nothing saved: a spec has no way to "
+            "begin in the middle. It can be replayed, and a recording from a start can become a spec\n",
+            file);
   else
     code = write(&s, rec);
   free(s.v);

@@ -9,8 +9,8 @@ struct ump_beat;
 struct ump_beat *ump_beat_new(struct ump_loop *l, ump_time every, void (*call)(void *ctx), void *ctx);
 void ump_beat_free(struct ump_beat *b); /* before ump_loop_free; NULL is allowed */
 
-/* work runs on one of libuv's threads, then done on the loop: also while ump_loop_free runs, which waits for it. 0, or a
- * negative errno: neither will be called. */
+/* work runs on one of libuv's threads, then done on the loop: also while ump_loop_free runs, which waits for it. 0, or
+ * a negative errno: neither will be called. */
 int ump_work_start(struct ump_loop *l, void (*work)(void *ctx), void (*done)(void *ctx), void *ctx);
 
 #endif

@@ -21,8 +21,8 @@ enum ump_block_end {
   UMP_BLOCK_NOT_OURS, /* no recording, or one of another version or kind of machine */
 };
 
-/* Appends the payloads of a file's bytes to *entries (allocated by mem, *n bytes in use of *cap). Never allocates more than
- * the file is long. *read: how many bytes of the file are sound. UMP_ENOMEM, or enum ump_block_end. */
+/* Appends the payloads of a file's bytes to *entries (allocated by mem, *n bytes in use of *cap). Never allocates more
+ * than the file is long. *read: how many bytes of the file are sound. UMP_ENOMEM, or enum ump_block_end. */
 int ump_blocks_read(const struct ump_mem *mem, struct ump_bytes file, uint8_t **entries, size_t *n, size_t *cap,
                     size_t *read);
 

@@ -23,8 +23,12 @@ void ump__tell(struct ump_replay *r, struct ump_difference *d, const struct ump_
 /* ---- answers ---- */
 
 static struct ump_outcome outcome(const struct ump__side *s, bool there) {
-  return (struct ump_outcome){
-      .there = there, .verdict = s->verdict, .yes = s->yes, .reason = s->reason, .data = s->data, .has_data = s->data.n > 0};
+  return (struct ump_outcome){.there = there,
+                              .verdict = s->verdict,
+                              .yes = s->yes,
+                              .reason = s->reason,
+                              .data = s->data,
+                              .has_data = s->data.n > 0};
 }
 
 static void compare_admission(struct ump_replay *r, const struct ump_entry *in) {
@@ -77,7 +81,8 @@ static void compare_kicks(struct ump_replay *r, const struct ump_entry *in) {
 
 static uint64_t hash_of(struct ump__notice *n) {
   if (n->hash) return n->hash;
-  uint64_t name = ump_datum_hash(UMP_RAW, n->name), data = n->flags & UMP_ENTRY_HAS_DATA ? ump_datum_hash(n->encoding, n->data) : 1;
+  uint64_t name = ump_datum_hash(UMP_RAW, n->name),
+           data = n->flags & UMP_ENTRY_HAS_DATA ? ump_datum_hash(n->encoding, n->data) : 1;
   n->hash = (name * 31 + data) * 31 + n->flags + 1;
   return n->hash += n->hash == 0;
 }
@@ -133,8 +138,8 @@ static int by_pair(const void *x, const void *y) {
 typedef int order_fn(const void *, const void *);
 
 /* Sorts both and walks along; calls each with what only one of them has, or, when meet is given, with both. */
-static void walk(struct ump__delivery *a, size_t na, struct ump__delivery *b, size_t nb, order_fn *order, struct pair *out,
-                 size_t *n, bool meet) {
+static void walk(struct ump__delivery *a, size_t na, struct ump__delivery *b, size_t nb, order_fn *order,
+                 struct pair *out, size_t *n, bool meet) {
   size_t i = 0, k = 0;
   if (na) qsort(a, na, sizeof *a, order);
   if (nb) qsort(b, nb, sizeof *b, order);
@@ -151,12 +156,15 @@ static void tell_pairs(struct ump_replay *r, const struct ump_entry *in, struct 
   if (n) qsort(p, n, sizeof *p, by_pair);
   for (size_t i = 0, same; i < n; i += same) {
     for (same = 1; i + same < n; same++)
-      if (p[i].listener != p[i + same].listener || (p[i].was ? hash_of(p[i].was) : 0) != (p[i + same].was ? hash_of(p[i + same].was) : 0) ||
+      if (p[i].listener != p[i + same].listener ||
+          (p[i].was ? hash_of(p[i].was) : 0) != (p[i + same].was ? hash_of(p[i + same].was) : 0) ||
           (p[i].is ? hash_of(p[i].is) : 0) != (p[i + same].is ? hash_of(p[i + same].is) : 0))
         break;
     const struct ump__notice *was = p[i].was, *is = p[i].is, *any = is ? is : was;
-    struct ump_difference d = {.kind = UMP_DIFFERS_NOTIFY, .name = any->name, .encoding = any->encoding, .clients = same};
-    if (was) d.was = (struct ump_outcome){.there = true, .data = was->data, .has_data = was->flags & UMP_ENTRY_HAS_DATA};
+    struct ump_difference d = {
+        .kind = UMP_DIFFERS_NOTIFY, .name = any->name, .encoding = any->encoding, .clients = same};
+    if (was)
+      d.was = (struct ump_outcome){.there = true, .data = was->data, .has_data = was->flags & UMP_ENTRY_HAS_DATA};
     if (is) d.is = (struct ump_outcome){.there = true, .data = is->data, .has_data = is->flags & UMP_ENTRY_HAS_DATA};
     ump__tell(r, &d, in, p[i].listener, p[i].session);
   }

@@ -86,9 +86,9 @@ bool ump_datum_same(enum ump_encoding encoding, struct ump_bytes a, struct ump_b
 
 /* ---- as Lua ---- */
 
-static const char *const keywords[] = {"and",   "break", "do",  "else", "elseif", "end",    "false", "for",
-                                       "function", "goto", "if", "in",  "local",  "nil",    "not",   "or",
-                                       "repeat", "return", "then", "true", "until", "while"};
+static const char *const keywords[] = {"and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
+                                       "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
+                                       "repeat",   "return", "then", "true", "until",  "while"};
 
 static bool is_name(struct ump_bytes s) {
   for (size_t i = 0; i < s.n; i++) {
@@ -206,7 +206,8 @@ static void show_float(struct ump_writer *w, double f) {
 
 static void show_plain(struct ump_writer *w, struct ump_reader *r, bool exact, int depth);
 
-static void show_pairs(struct ump_writer *w, struct ump_reader *r, uint32_t count, const char *gap, bool exact, int depth) {
+static void show_pairs(struct ump_writer *w, struct ump_reader *r, uint32_t count, const char *gap, bool exact,
+                       int depth) {
   struct ump_plain key;
   for (uint32_t i = 0; i < count && !r->bad && !w->full; i++, gap = ", ") {
     struct ump_reader ahead = *r;

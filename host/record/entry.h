@@ -20,8 +20,8 @@ enum ump_entry_kind {
   UMP_ENTRY_SNAPSHOT = 1, /* data: what load() was given. number: save's version, wall clock in ns, last tick's time */
   UMP_ENTRY_LISTENER,     /* listener; name: the scheme */
   UMP_ENTRY_CLIENT,       /* who is there. id: 16 bytes; data: client.data (base/plain.h) */
-  UMP_ENTRY_READY,        /* the rulebook judges. name: its path, text: its hash; number: version, math.random's state */
-  UMP_ENTRY_STATE,        /* before READY. data: the replicated state (base/plain.h) */
+  UMP_ENTRY_READY, /* the rulebook judges. name: its path, text: its hash; number: version, math.random's state */
+  UMP_ENTRY_STATE, /* before READY. data: the replicated state (base/plain.h) */
 
   /* what came in: from a protocol, from the clock, from the operator */
   UMP_ENTRY_CONNECT = 16,
@@ -55,10 +55,10 @@ enum ump_entry_flag {
   UMP_ENTRY_CREATE = 64,
   UMP_ENTRY_LATE = 128,
   UMP_ENTRY_HAS_VERSION = 256,
-  UMP_ENTRY_FRESH = 512,   /* SNAPSHOT: the host has just started; nobody is there, load() ran as at any start */
-  UMP_ENTRY_MOVED = 1024,  /* LOGOUT: from is the new address */
-  UMP_ENTRY_CHANNEL = 2048,/* CONNECT, CLIENT: it is in a channel */
-  UMP_ENTRY_BROKEN = 4096, /* SNAPSHOT: what came right before it is missing */
+  UMP_ENTRY_FRESH = 512,    /* SNAPSHOT: the host has just started; nobody is there, load() ran as at any start */
+  UMP_ENTRY_MOVED = 1024,   /* LOGOUT: from is the new address */
+  UMP_ENTRY_CHANNEL = 2048, /* CONNECT, CLIENT: it is in a channel */
+  UMP_ENTRY_BROKEN = 4096,  /* SNAPSHOT: what came right before it is missing */
 };
 
 enum { UMP_ENTRY_NUMBERS = 5, UMP_ENTRY_HEAD = 5 };
@@ -68,10 +68,10 @@ struct ump_entry {
   ump_time at; /* of INPUT, SNAPSHOT, READY; else that of the entry before */
   uint32_t listener, session;
   unsigned flags;
-  unsigned code;                       /* enum ump_verdict or ump_encoding */
+  unsigned code; /* enum ump_verdict or ump_encoding */
   uint64_t number[UMP_ENTRY_NUMBERS];
   struct ump_bytes id, name, data, text, channel;
-  struct ump_addr from;                /* never a real one: see tap.h */
+  struct ump_addr from; /* never a real one: see tap.h */
 };
 
 static inline bool ump_entry_is_input(const struct ump_entry *e) {

@@ -63,7 +63,7 @@ struct ump__side {
   UMP__LIST(struct ump__kick) kicks;
 };
 
-struct ump__lane { /* a listener without a wire */
+struct ump__lane {    /* a listener without a wire */
   struct ump_mem mem; /* what it is created with: create() finds the rest by it */
   struct ump_proto_ops ops;
   const struct ump_proto_ops *inner; /* the real protocol, which says what can be told */
@@ -106,9 +106,9 @@ struct ump_replay {
 
   struct ump__arena arena;
   struct ump__side was, is;
-  struct ump_blob *told_blob;       /* told last in this group (held), and what it is: many are told the same */
+  struct ump_blob *told_blob; /* told last in this group (held), and what it is: many are told the same */
   struct ump__notice *told;
-  struct ump__notice *recent;       /* of the recording, by number: some are told in a later group */
+  struct ump__notice *recent;      /* of the recording, by number: some are told in a later group */
   UMP__LIST(struct ump_entry) out; /* of the group */
 };
 

@@ -165,7 +165,8 @@ static int lane_pack(void *self, const struct ump_notice *n, struct ump_blob **o
   ump_blob_unref(real);
   struct ump_blob *blob = ump_blob_new(r->cfg->mem, size);
   if (!blob) return UMP_ENOMEM;
-  struct packed head = {(n->has_name ? UMP_ENTRY_HAS_NAME : 0) | (n->has_data ? UMP_ENTRY_HAS_DATA : 0), n->name.n, n->data.n};
+  struct packed head = {(n->has_name ? UMP_ENTRY_HAS_NAME : 0) | (n->has_data ? UMP_ENTRY_HAS_DATA : 0), n->name.n,
+                        n->data.n};
   memcpy(blob->p, &head, sizeof head);
   if (n->name.n) memcpy(blob->p + sizeof head, n->name.p, n->name.n);
   if (n->data.n) memcpy(blob->p + sizeof head + n->name.n, n->data.p, n->data.n);
@@ -232,7 +233,8 @@ static int lane_state_fits(const void *self, struct ump_bytes plain) {
 }
 
 int ump__lane_add(struct ump_replay *r, struct ump_bytes scheme) {
-  struct ump_proto_cfg cfg = {.rng = &r->rng, .log = r->cfg->log, .limit = UINT32_MAX >> 8, .per_address = UINT32_MAX >> 8};
+  struct ump_proto_cfg cfg = {
+      .rng = &r->rng, .log = r->cfg->log, .limit = UINT32_MAX >> 8, .per_address = UINT32_MAX >> 8};
   const struct ump_proto_ops *inner = r->cfg->protocol(r->cfg->ctx, scheme, &cfg);
   if (!inner) return UMP_ENOSUPPORT;
   struct ump__lane *l = ump_zalloc(r->cfg->mem, sizeof *l);

@@ -2,8 +2,8 @@
  * judged before, and one that gets no answer, leave nothing. */
 #include "record/tap.h"
 
-/* Notices that were packed lately: as many as a call may ask for, and of earlier calls those that may still be told (the
- * state goes to many subscribers, one after the other). */
+/* Notices that were packed lately: as many as a call may ask for, and of earlier calls those that may still be told
+ * (the state goes to many subscribers, one after the other). */
 enum { CHUNK = 256 << 10, MOST_PACKS = 1 << 17, KEPT_PACKS = 4096, KEPT_BYTES = 8 << 20 };
 
 struct pack { /* a notice that was packed; held, so that no other can come to lie where it lies */
@@ -273,13 +273,14 @@ static int tap_pack(void *self, const struct ump_notice *n, struct ump_blob **ou
   int err = l->inner->pack(l->self, n, out);
   if (err) return err;
   remember(t, *out, ++t->notices);
-  ump_tap_put(t, &(struct ump_entry){.kind = UMP_ENTRY_NOTICE,
-                                     .listener = l->index,
-                                     .flags = flag(n->has_name, UMP_ENTRY_HAS_NAME) | flag(n->has_data, UMP_ENTRY_HAS_DATA),
-                                     .code = l->ops.encoding,
-                                     .number[0] = t->notices,
-                                     .name = n->name,
-                                     .data = n->data});
+  ump_tap_put(
+      t, &(struct ump_entry){.kind = UMP_ENTRY_NOTICE,
+                             .listener = l->index,
+                             .flags = flag(n->has_name, UMP_ENTRY_HAS_NAME) | flag(n->has_data, UMP_ENTRY_HAS_DATA),
+                             .code = l->ops.encoding,
+                             .number[0] = t->notices,
+                             .name = n->name,
+                             .data = n->data});
   return 0;
 }
 
@@ -385,7 +386,8 @@ static size_t tap_load(const void *self) {
 }
 
 /* Each function must be here: one that is not would be called with what is not its own. */
-_Static_assert(sizeof(struct ump_proto_ops) == 35 * sizeof(void *), "struct ump_proto_ops has changed: wrap() must know all of it");
+_Static_assert(sizeof(struct ump_proto_ops) == 35 * sizeof(void *),
+               "struct ump_proto_ops has changed: wrap() must know all of it");
 
 /* What the protocol does not have must not look as if it had it. */
 static void wrap(struct ump_proto_ops *o) {

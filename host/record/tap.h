@@ -40,8 +40,8 @@ void ump_tap_free(struct ump_tap *t);
 
 /* What the engine and VMs are given for chance: draws are recorded. */
 struct ump_rng ump_tap_rng(struct ump_tap *t);
-/* Wraps the next listener: *ops and *cfg become what ump_engine_listen is given. Listeners must be wrapped in the order in
- * which they are opened, all of them. The wrapped ops live as long as the tap. 0 or UMP_ENOMEM. */
+/* Wraps the next listener: *ops and *cfg become what ump_engine_listen is given. Listeners must be wrapped in the order
+ * in which they are opened, all of them. The wrapped ops live as long as the tap. 0 or UMP_ENOMEM. */
 int ump_tap_listen(struct ump_tap *t, const struct ump_proto_ops **ops, struct ump_proto_cfg *cfg);
 /* For ump_engine_watch_timers. */
 void ump_tap_timers(void *t, ump_time due, ump_time now);
@@ -54,12 +54,12 @@ struct ump_addr ump_tap_pseudonym(const struct ump_tap *t, const struct ump_addr
 void ump_tap_seal(struct ump_tap *t); /* hands over the chunk under way, if there is anything in it */
 
 struct ump_tap_stats {
-  uint64_t events;  /* of what came in */
+  uint64_t events; /* of what came in */
   uint64_t bytes;
-  uint64_t lost;    /* entries that there was no room for */
-  uint64_t since;   /* events since the last snapshot */
+  uint64_t lost;  /* entries that there was no room for */
+  uint64_t since; /* events since the last snapshot */
   uint64_t since_bytes;
-  bool losing;      /* until the next snapshot */
+  bool losing; /* until the next snapshot */
 };
 struct ump_tap_stats ump_tap_stats(const struct ump_tap *t);
 

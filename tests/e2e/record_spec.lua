@@ -74,6 +74,7 @@ describe("umpire run --record and umpire replay", function()
     assert.equal("ILLEGAL", (bob:event "dance"))
     assert.equal(0, (h:ask "reload"))
     local after = pace(ann, 3)
+    assert.truthy(h:status().recorded:find("^" .. file:gsub("%p", "%%%0") .. ": %d+ events, %d+ bytes, 0 entries lost$"))
     assert.equal(0, h:stop())
 
     local code, out, err = replay(file, h.rulebook)

@@ -1,6 +1,6 @@
-/* A recording from strangers: a file of blocks, or entries as they are, played through a rulebook that notifies, rolls dice,
- * kicks, starts timers and ticks. Whatever the bytes are: no crash, no endless loop, memory bounded by what was read, and all
- * of it given back. */
+/* A recording from strangers: a file of blocks, or entries as they are, played through a rulebook that notifies, rolls
+ * dice, kicks, starts timers and ticks. Whatever the bytes are: no crash, no endless loop, memory bounded by what was
+ * read, and all of it given back. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +169,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   size_t got = 0, cap = 0, read = 0;
   f.mem = (struct ump_mem){resize, &f};
   for (int i = 0; i < 3; i++)
-    f.ops[i] = (struct ump_proto_ops){
-        .scheme = "fuzz", .encoding = (enum ump_encoding)i, .create = fuzz_create, .destroy = fuzz_destroy, .pack = fuzz_pack};
+    f.ops[i] = (struct ump_proto_ops){.scheme = "fuzz",
+                                      .encoding = (enum ump_encoding)i,
+                                      .create = fuzz_create,
+                                      .destroy = fuzz_destroy,
+                                      .pack = fuzz_pack};
   if (n && data[0] == 'U') {
     int end = ump_blocks_read(&f.mem, ump_bytes(data, n), &entries, &got, &cap, &read);
     assert(end == UMP_ENOMEM || (read <= n && got <= n));

@@ -132,7 +132,8 @@ static void side(char out[64], const struct ump_difference *d, const struct ump_
                      : d->kind == UMP_DIFFERS_CONNECT ? (o->yes ? "in" : "out")
                      : d->kind == UMP_DIFFERS_KICK    ? "kicked"
                                                       : verdicts[o->verdict];
-  snprintf(out, 64, "%s%s%.*s", word, o->reason.n ? ":" : "", (int)o->reason.n, o->reason.n ? (const char *)o->reason.p : "");
+  snprintf(out, 64, "%s%s%.*s", word, o->reason.n ? ":" : "", (int)o->reason.n,
+           o->reason.n ? (const char *)o->reason.p : "");
 }
 
 static void differs(void *ctx, const struct ump_difference *d) {
@@ -177,10 +178,11 @@ static void expect_differences(const struct played *p, const char *const *lines)
   }
   if (n < p->n_lines) fail_msg("unexpected: %s", p->lines[n]);
 }
-#define expect_same(p)         expect_differences(p, (const char *const[]){NULL})
-#define expect_lines(p, ...)   expect_differences(p, (const char *const[]){__VA_ARGS__, NULL})
+#define expect_same(p)       expect_differences(p, (const char *const[]){NULL})
+#define expect_lines(p, ...) expect_differences(p, (const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- a rulebook: "dice" is told to all and depends on chance, "no" is illegal, "out" kicks, "later" starts a timer ---- */
+/* ---- a rulebook: "dice" is told to all and depends on chance, "no" is illegal, "out" kicks, "later" starts a timer
+ * ---- */
 
 static int rules(struct world *w, const char *what, struct ump_client *c, const char *arg) {
   char text[64];
@@ -292,7 +294,8 @@ static bool holds(struct ump_bytes in, const char *text) {
 
 static void test_record_holds_no_password_and_no_address(void **state) {
   static const char secret[] = "correct horse";
-  struct ump_event ev = {.type = UMP_EVENT_LOGIN, .session = 1, .id = ump_text("l"), .once = true, .user = ump_text("ann")};
+  struct ump_event ev = {
+      .type = UMP_EVENT_LOGIN, .session = 1, .id = ump_text("l"), .once = true, .user = ump_text("ann")};
   struct rec r;
   (void)state;
   ev.password = ump_text(secret);
@@ -434,8 +437,14 @@ static void test_record_player_survives_any_failed_allocation(void **state) {
     testing_mem_init(&p.w.mem);
     assert_true(world_make(&p.w, NULL));
     ump_engine_free(p.w.engine);
-    struct ump_replay_cfg cfg = {.mem = &p.w.mem.mem, .log = &p.w.log.log, .protocol = protocol, .open = open_rules,
-                                 .reload = reload, .close = close_rules, .differs = differs, .ctx = &p};
+    struct ump_replay_cfg cfg = {.mem = &p.w.mem.mem,
+                                 .log = &p.w.log.log,
+                                 .protocol = protocol,
+                                 .open = open_rules,
+                                 .reload = reload,
+                                 .close = close_rules,
+                                 .differs = differs,
+                                 .ctx = &p};
     p.w.quiet = true, p.w.rules.tick_rate = 10, p.w.proto[0].ops.encoding = UMP_RAW;
     testing_mem_fail(&p.w.mem, n, false);
     p.err = ump_replay_run(&cfg, in, &p.totals);
@@ -452,11 +461,25 @@ static void test_record_entries_come_back_as_they_were_written(void **state) {
   struct ump_writer w = ump_writer(buf, sizeof buf);
   ump_time last = 0;
   struct ump_entry all[] = {
-      {.kind = UMP_ENTRY_SNAPSHOT, .at = 5 * UMP_S, .flags = UMP_ENTRY_FRESH, .number = {1, UINT64_MAX, 3, 4, 5}, .data = ump_text("saved")},
-      {.kind = UMP_ENTRY_CONNECT, .at = 5 * UMP_S + 7, .listener = 3, .session = UINT32_MAX, .text = ump_text("1.0"),
-       .channel = ump_text("lobby"), .from = {.family = 4, .ip = {240, 1, 2, 3}, .port = 65535}},
-      {.kind = UMP_ENTRY_JUDGE, .at = 6 * UMP_S, .flags = UMP_ENTRY_HAS_DATA, .code = UMP_JSON, .id = ump_text("id"),
-       .name = ump_text("move"), .data = ump_text("[1,2]")},
+      {.kind = UMP_ENTRY_SNAPSHOT,
+       .at = 5 * UMP_S,
+       .flags = UMP_ENTRY_FRESH,
+       .number = {1, UINT64_MAX, 3, 4, 5},
+       .data = ump_text("saved")},
+      {.kind = UMP_ENTRY_CONNECT,
+       .at = 5 * UMP_S + 7,
+       .listener = 3,
+       .session = UINT32_MAX,
+       .text = ump_text("1.0"),
+       .channel = ump_text("lobby"),
+       .from = {.family = 4, .ip = {240, 1, 2, 3}, .port = 65535}},
+      {.kind = UMP_ENTRY_JUDGE,
+       .at = 6 * UMP_S,
+       .flags = UMP_ENTRY_HAS_DATA,
+       .code = UMP_JSON,
+       .id = ump_text("id"),
+       .name = ump_text("move"),
+       .data = ump_text("[1,2]")},
       {.kind = UMP_ENTRY_ANSWER, .at = 6 * UMP_S, .code = UMP_ILLEGAL, .text = ump_text("too far")},
   };
   (void)state;
