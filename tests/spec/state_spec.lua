@@ -487,6 +487,10 @@ describe("views:", function()
       local ann = world:connect(protocol, protocol == "joint" and { channel = "lobby" } or nil)
       local bob = world:connect "laneya"
       world:advance(0.2)
+      for i = 1, 6 do -- the last beat was a moment ago, so the new rulebook's first is yet to come
+        bob:event("update", { a = "OPEN", n = i })
+        world:advance(0.011)
+      end
       local heard = listen_in(ann)
       world:rewrite(rules([[
         game.channels = { lobby = { mode = "chunk" } }
@@ -598,6 +602,8 @@ it("a reload after every event changes nothing for those who follow the state", 
     for i = 1, 20 do
       ann:event("update", { players = { ann = { x = i }, bob = i % 3 == 0 and "DELETE" or { y = i } } })
       world:advance(0.017 * (i % 5))
+      ann:event("nothing", {}) -- and loaded again, when there is nothing to tell
+      world:advance(0.003 * (i % 9))
     end
     world:advance(1)
     assert.same({ players = { ann = { x = 20 }, bob = { y = 20 } } }, world.state)
