@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "bindings/rules_state.h"
+#include "bindings/state_lua.h"
 #include "bindings/vm_state.h"
 
 #define SCRIPT "console.lua" /* also its name in tracebacks */
@@ -32,7 +33,11 @@ static int set_upvalue(lua_State *L) { /* function, number, value */
   return 0;
 }
 
-static int kind(lua_State *L) { /* "umpire.Client", "umpire.Event", or nil */
+static int kind(lua_State *L) { /* "umpire.Client", "umpire.Event", "umpire.State", or nil */
+  if (lua_type(L, 1) == LUA_TTABLE && ump__state_is(L, 1)) {
+    lua_pushliteral(L, "umpire.State");
+    return 1;
+  }
   if (lua_type(L, 1) == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__name") == LUA_TSTRING) return 1;
   lua_pushnil(L);
   return 1;

@@ -45,7 +45,7 @@ local function find_locals()
     for i = 1, 255 do
       local name, value = core.upvalue(queue[at], i)
       if not name then break end
-      if value ~= host and name ~= "_ENV" and name ~= "" then
+      if not rawequal(value, host) and name ~= "_ENV" and name ~= "" then
         found[name] = found[name] or { queue[at], i }
         add(value)
         if type(value) == "table" then
@@ -73,18 +73,25 @@ local frozen
 local READ_ONLY = "this console only looks: start the host with --console rw to change things"
 local function refuse() error(READ_ONLY, 2) end
 
--- Without running code of the rulebook: only tables of the host's own have metamethods that are called.
+-- Without running code of the rulebook: only tables of the host's own and of the console's have metamethods that are called.
+-- A metatable of a rulebook's may say __metatable = false as well as ours do, so that tells nothing.
+local ours = setmetatable({}, { __mode = "k" })
+
+local function is_plain(live)
+  return type(live) == "table" and not ours[live] and core.kind(live) ~= "umpire.State"
+end
+
 local function look_up(live, key)
-  if type(live) == "table" and getmetatable(live) ~= false then return rawget(live, key) end
+  if is_plain(live) then return rawget(live, key) end
   return live[key]
 end
 
 local function each(live)
-  if type(live) == "table" and getmetatable(live) ~= false then return next, live, nil end
+  if is_plain(live) then return next, live, nil end
   return pairs(live)
 end
 
--- A function of the rulebook's: it can be shown, and not called.
+-- A function or coroutine of the rulebook's: it can be shown, and neither called, resumed nor closed.
 local function kept_from(f)
   local stand_in = view_of[f]
   if not stand_in then
@@ -98,7 +105,7 @@ local function new_view(live)
   return setmetatable({}, {
     __index = function(_, key) return frozen(look_up(live, key)) end,
     __newindex = refuse,
-    __len = function() return rawlen(live) > 0 and rawlen(live) or (getmetatable(live) == false and #live or 0) end,
+    __len = function() return is_plain(live) and rawlen(live) or #live end,
     __pairs = function()
       local step, s, key = each(live)
       return function()
@@ -113,7 +120,7 @@ end
 
 function frozen(value)
   local kind = type(value)
-  if kind == "function" then return kept_from(value) end
+  if kind == "function" or kind == "thread" then return kept_from(value) end
   if kind ~= "table" and not core.kind(value) then return value end
   if live_of[value] then return value end
   local view = view_of[value]
@@ -250,6 +257,7 @@ local function looking_host()
       return list[i]
     end
   end }
+  ours[looks] = true
   return setmetatable(looks, {
     __index = function(_, name) return name == "state" and host.state or host[name] and refuse end,
     __metatable = false,
@@ -300,7 +308,7 @@ local function make_session(writes)
     __pairs = function() return pairs(own.locals()) end,
     __metatable = false,
   })
-  own.rule = rule
+  own.rule, ours[rule] = rule, true
   local session = lua_for(writes)
   for name, value in pairs(own) do session[name] = value end
   local function find(_, name)
@@ -310,6 +318,7 @@ local function make_session(writes)
     error(("there is no %q: neither here, nor in Lua, nor among the locals of the rulebook's handlers (locals() shows them)")
       :format(tostring(name)), 2)
   end
+  ours[session] = true
   setmetatable(session, {
     __index = find,
     __newindex = function(_, name, value)

@@ -71,6 +71,28 @@ describe("the console", function()
     assert.equal(0, h:stop())
   end)
 
+  it("runs nothing of the rulebook's to look at it: neither coroutines nor metamethods, also of hidden metatables", function()
+    local h = host.start { rules = [[
+      local runs = { n = 0 }
+      local function run() runs.n = runs.n + 1 end
+      local meta = { __metatable = false, __index = run, __len = run, __pairs = function() run() return next, {} end,
+        __tostring = function() run() return "" end, __call = run, __eq = run, __concat = run, __close = run, __lt = run }
+      local object, plain, thread = setmetatable({ a = 1 }, meta), { 1, 2 }, coroutine.create(run)
+      return { api = 1, execute = function() return runs, object, plain, thread, coroutine.resume(thread) end }
+    ]] }
+    local eval = on(h)
+    for _, line in ipairs { "object", "object.a, object.none, #object", "for _ in pairs(object) do end", "tostring(object)",
+      "object()", "object == locals().object", "object .. ''", "object < object", "local o <close> = object", "show(object)",
+      "show(locals())", "coroutine.resume(thread)", "coroutine.close(thread)", "coroutine.wrap(run)()", "rule.object.none",
+      "table.sort({ object, object })", "setmetatable({}, { __index = object }).none", "error(object)" } do
+      eval(line)
+      assert.equal("0", (eval "runs.n"), line)
+    end
+    assert.equal("1\n2", (eval "object.a, #plain"))
+    assert.equal("thread", (eval "thread"))
+    assert.equal(0, h:stop())
+  end)
+
   it("with rw: sets locals, calls functions, injects events and kicks, all of a line or nothing", function()
     local h = host.start { rules = rules, flags = { "--console", "rw" } }
     local eval, player = on(h), host.client(h.port)
