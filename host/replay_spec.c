@@ -119,10 +119,36 @@ static void put_hex(struct spec *s, struct ump_bytes b) {
   for (size_t i = 0; i < b.n; i++) fprintf(s->out, "%02x", b.p[i]);
 }
 
-static void put_chance(struct spec *s, const struct ump_entry *out, size_t n) {
+static bool holds_text(struct ump_bytes in, const char *text, size_t n) {
+  return in.n >= n && memmem(in.p, in.n, text, n) != NULL;
+}
+
+/* An event without an id of its own gets one, and that is all that is drawn for most: it need not be the same, unless
+ * somebody is told it. */
+static bool is_only_an_id(const struct ump_entry *in, const struct ump_entry *out, size_t n) {
+  char text[UMP_UUID_TEXT];
+  struct ump_uuid id = {{0}};
+  size_t drawn = 0;
+  if (in->kind != UMP_ENTRY_JUDGE || in->id.n) return false;
+  for (size_t i = 0; i < n; i++) {
+    if (out[i].kind != UMP_ENTRY_DRAW) continue;
+    if (drawn || out[i].data.n != sizeof id.b) return false;
+    memcpy(id.b, out[i].data.p, sizeof id.b);
+    drawn++;
+  }
+  id.b[6] = (uint8_t)((id.b[6] & 0x0f) | 0x40), id.b[8] = (uint8_t)((id.b[8] & 0x3f) | 0x80);
+  ump_uuid_print(&id, text);
+  for (size_t i = 0; i < n; i++)
+    if (out[i].kind != UMP_ENTRY_DRAW &&
+        (holds_text(out[i].data, text, sizeof text) || holds_text(out[i].text, text, sizeof text)))
+      return false;
+  return true;
+}
+
+static void put_chance(struct spec *s, const struct ump_entry *in, const struct ump_entry *out, size_t n) {
   bool any = false;
   for (size_t i = 0; i < n; i++) any |= out[i].kind == UMP_ENTRY_DRAW;
-  if (!any) return;
+  if (!any || is_only_an_id(in, out, n)) return;
   fputs("    chance \"", s->out);
   for (size_t i = 0; i < n; i++)
     if (out[i].kind == UMP_ENTRY_DRAW) put_hex(s, out[i].data);
@@ -141,12 +167,14 @@ static bool holds_null(enum ump_encoding encoding, struct ump_bytes data) {
   return w.full || strstr(text, "host.null") != NULL;
 }
 
-/* Who was told what, a line for each notice. Flags of PYMMORPG come with the next reply, if there is one. */
+/* Who was told what, a line for each notice. Flags of PYMMORPG come with the next reply, if there is one; the state is
+ * told in steps of the clock's own. */
 static void put_hears(struct spec *s, const struct ump_entry *out, size_t n) {
   for (size_t i = 0; i < n; i++) {
     const struct ump_entry *e = &out[i];
     size_t told = 0;
     if (e->kind != UMP_ENTRY_NOTICE || is(s, e->listener, "pymmorpg") || !(e->flags & UMP_ENTRY_HAS_NAME)) continue;
+    if (ump_bytes_equal(e->name, ump_text("state"))) continue;
     if (e->code > UMP_PLAIN || !(e->flags & UMP_ENTRY_HAS_DATA) || holds_null((enum ump_encoding)e->code, e->data))
       continue;
     for (size_t k = i + 1; k < n; k++) {
@@ -263,11 +291,11 @@ static void on_group(void *ctx, const struct ump_entry *in, const struct ump_ent
   if ((in->kind == UMP_ENTRY_JUDGE || in->kind == UMP_ENTRY_LOGIN) && !answer) return;
   if (in->kind == UMP_ENTRY_RELOAD && !has(out, n, UMP_ENTRY_RELOADED)) return;
   if (in->kind == UMP_ENTRY_EXPIRE) { /* time passes by itself; what is drawn in it comes first */
-    put_chance(s, out, n);
+    put_chance(s, in, out, n);
     if (has(out, n, UMP_ENTRY_DRAW) || has(out, n, UMP_ENTRY_DELIVER)) put_time(s, in->at);
   } else {
     put_time(s, in->at);
-    put_chance(s, out, n);
+    put_chance(s, in, out, n);
   }
   if (in->kind == UMP_ENTRY_CONNECT) put_connect(s, in, out, n);
   if (in->kind == UMP_ENTRY_JUDGE) put_event(s, number, in, answer);

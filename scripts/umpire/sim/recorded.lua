@@ -37,6 +37,7 @@ function say.neteria(player, name, data, high)
 end
 function say.laneya(player, name, data) return player:send(name, data or {}) end
 function say.pymmorpg(player, name, data) return player:send(name, table.unpack(data or {})) end
+function say.pygase(player, name, data) return player:send(name, data) end
 function say.joint(player, name, data)
   if name == "chunk" or name == "data" then player:send(data) else player:call(name, data) end
 end
