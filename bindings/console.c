@@ -202,6 +202,18 @@ static void put_error(struct ump_buf *out, struct ump_bytes message) {
   if (out->n && out->p[out->n - 1] == '\n') out->n--;
 }
 
+/* What somebody who only looks keeps in variables must not become memory that the game does not get: with more than half of
+ * it in use the console begins anew. Taking a field away asks for no memory and raises no error. */
+static void forget_much(struct ump_book *b, struct ump_buf *text) {
+  static const char told[] = "(the rulebook's memory is more than half full: what this console had in variables is forgotten)";
+  lua_State *L = b->vm->L;
+  if (ump_vm_memory(b->vm) <= b->vm->memory_max / 2) return;
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &console_key);
+  if (text->n) ump_buf_put(text, ump_text("\n"));
+  ump_buf_put(text, ump_text(told));
+}
+
 enum ump_console_answer ump_rules_console(struct ump_rules *r, const struct ump_console *what, ump_time now,
                                           struct ump_report *report) {
   struct ump_book *b = r->book;
@@ -218,6 +230,7 @@ enum ump_console_answer ump_rules_console(struct ump_rules *r, const struct ump_
     ump_engine_commit(b->engine);
     ump_buf_put(&text, ump_buf_bytes(&b->out));
   }
+  if (!what->writes && !what->complete) forget_much(b, &text);
   ump__report(report, err == 0 && a.answer == UMP_CONSOLE_DONE, &text);
   ump_buf_free(&text);
   return err < 0 ? UMP_CONSOLE_ERROR : a.answer;

@@ -10,7 +10,9 @@
 #include "codec/json.h"
 #include "net/control.h"
 
-enum { REPLY = 1 << 17, REQUEST = UMP_CONTROL_LINE - 1, REMEMBERED = 1000 };
+/* REPLY: what host_control.c makes at most, its line feed and a NUL */
+enum { REPLY = (1 << 18) + 2,
+       REQUEST = UMP_CONTROL_LINE - 1, REMEMBERED = 1000 };
 #define PATIENCE (30 * UMP_S)
 
 struct options {

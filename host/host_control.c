@@ -10,6 +10,8 @@
 
 /* A status is bounded by the number of listeners and counters, all ours. */
 enum { REPLY = 1 << 20, TEXT = 256 * 1024 };
+/* What one line shows is bounded by the console (32 KiB, and a last value); a byte may become six. */
+enum { CONSOLE_REPLY = 256 * 1024 };
 
 static void put(struct ump_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct ump_writer *w, const char *format, ...) {
@@ -267,14 +269,18 @@ static struct ump_bytes text_member(struct ump_bytes line, const char *key, uint
 static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes line, bool complete) {
   static const char *const answers[] = {[UMP_CONSOLE_DONE] = "done", [UMP_CONSOLE_MORE] = "more", [UMP_CONSOLE_ERROR] = "error"};
   const char *mode = h->options->console ? h->options->console : "ro";
-  uint8_t code[UMP_CONTROL_LINE], buf[64 * 1024];
+  uint8_t code[UMP_CONTROL_LINE], *buf;
   struct ump_console what = {text_member(line, "text", code, sizeof code), complete, strcmp(mode, "rw") == 0};
-  struct ump_writer w = ump_writer(buf, sizeof buf);
   struct ump_report report;
   if (strcmp(mode, "none") == 0) {
     answer(c, false, "this host was started with --console none");
     return;
   }
+  if (!(buf = malloc(CONSOLE_REPLY))) {
+    answer(c, false, "out of memory");
+    return;
+  }
+  struct ump_writer w = ump_writer(buf, CONSOLE_REPLY);
   ump_loop_stale(h->loop);
   enum ump_console_answer a = ump_rules_console(h->rules, &what, ump_loop_now(h->loop), &report);
   put(&w, "{\"ok\":%s,\"answer\":\"%s\",\"writes\":%s,\"text\":", report.ok ? "true" : "false", answers[a],
@@ -282,6 +288,7 @@ static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes
   put_string(&w, report.text ? report.text : "out of memory");
   put(&w, "}");
   send_reply(c, &w);
+  free(buf);
   ump_report_free(&report);
   if (what.writes && !complete) ump_host_record_touched(h);
   ump_loop_work(h->loop); /* what it asked for goes out */

@@ -93,6 +93,31 @@ describe("the console", function()
     assert.equal(0, h:stop())
   end)
 
+  it("keeps no memory from the game, and says when it forgets variables", function()
+    local h = host.start { rules = [[
+      return { api = 1, execute = function() return #("x"):rep(1000000) end }
+    ]], flags = { "--rule-memory", "16M" } }
+    local eval, player = on(h), host.client(h.port)
+    player:register()
+    assert.equal("", (eval "kept = { 1 }"))
+    assert.equal("1", (eval "#kept"))
+    assert.matches("variables is forgotten", (eval "for i = 1, 100 do kept[i] = ('x'):rep(1000000) .. i end"))
+    assert.is_false(select(2, eval "kept"))
+    assert.equal("LEGAL", (player:event(1)))
+    assert.equal(0, h:status().rulebook.errors)
+    assert.equal(0, h:stop())
+  end)
+
+  it("shows as much of bytes as of letters", function()
+    local h = host.start { rules = rules }
+    local eval = on(h)
+    local text, ok = eval "for i = 1, 40 do print(('\\1'):rep(1000)) end"
+    assert.is_true(ok, text)
+    assert.matches("%(there is more%)$", text)
+    assert.is_true(#text > 31000)
+    assert.equal(0, h:stop())
+  end)
+
   it("with rw: sets locals, calls functions, injects events and kicks, all of a line or nothing", function()
     local h = host.start { rules = rules, flags = { "--console", "rw" } }
     local eval, player = on(h), host.client(h.port)
