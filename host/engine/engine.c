@@ -44,8 +44,7 @@ struct ump_engine *ump_engine_new(const struct ump_engine_cfg *cfg, ump_time now
   struct ump_hash_key keys = fresh_key(e->rng);
   e->state = ump_state_new(e->mem, &keys, &(struct ump_state_limits){e->limits.state_bytes, e->limits.state_keys});
   if (!e->state) goto no_state;
-  e->feed.key = keys;
-  if (ump__feed_init(e) == 0) return e;
+  if (ump__feed_init(e, &keys) == 0) return e;
   ump_state_free(e->state);
 no_state:
   ump_verdicts_free(e->verdicts);
@@ -278,13 +277,18 @@ ump_time ump_engine_deadline(const struct ump_engine *e) {
   return at;
 }
 
-void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx) {
+void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now, bool state),
+                             void *ctx) {
   e->timers_called = called, e->timers_ctx = ctx;
+}
+
+void ump_engine_tell_state_at(struct ump_engine *e, ump_time at) {
+  e->feed.beat_at = at;
 }
 
 static void tell_watcher(struct ump_engine *e) {
   ump_time due = e->timers_called ? ump_time_min(ump__timers_deadline(e), e->feed.beat_at) : UMP_NEVER;
-  if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now);
+  if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now, e->feed.beat_at <= e->now);
 }
 
 void ump_engine_expire(struct ump_engine *e, ump_time now) {

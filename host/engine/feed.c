@@ -24,14 +24,14 @@ void ump__moment_unref(struct ump_engine *e, struct ump_moment *m) {
   drop_cached(e, &m->patches);
   ump_list_remove(&m->all);
   if (m->view->present == m) m->view->present = NULL;
-  ump__view_unref(e->mem, m->view);
+  ump__view_unref(&e->feed.views, m->view);
   ump_free(e->mem, m, sizeof *m);
   e->feed.n_moments--;
 }
 
 /* What a client with this view has once it is at the published version. With a reference; NULL: no memory. */
 static struct ump_moment *present(struct ump_engine *e, struct ump_view *v) {
-  if (v->present) return ump__moment_ref(v->present);
+  if (v->present && v->present->version == ump_state_published(e->state)) return ump__moment_ref(v->present);
   struct ump_moment *m = ump_zalloc(e->mem, sizeof *m);
   if (!m) return NULL;
   m->refs = 1;
@@ -130,8 +130,6 @@ static void publish(struct ump_engine *e) {
   f->published_at = e->now;
   if (ump_state_published(e->state) == ump_state_version(e->state)) return;
   drop_all_cached(e);
-  for (struct ump_list *at = f->views.next; at != &f->views; at = at->next)
-    UMP_CONTAINER(at, struct ump_view, all)->present = NULL;
   uint64_t floor = ump_list_empty(&f->moments) ? ump_state_version(e->state) : floor_of(e);
   ump_state_publish(e->state, floor);
   expire_moments(e);
@@ -205,7 +203,7 @@ static const struct ump_feed_ops feed_ops = {feed_patch, feed_patch_ref, feed_pa
 #define ASK_AGAIN UINT64_MAX /* in ump_client.seen: no version */
 
 static void set_view(struct ump_engine *e, struct ump_client *c, struct ump_view *v) { /* takes the reference over */
-  ump__view_unref(e->mem, c->view);
+  ump__view_unref(&e->feed.views, c->view);
   c->view = v;
 }
 
@@ -220,7 +218,7 @@ static void evaluate(struct ump_engine *e, struct ump_client *c) {
   c->seen = ump_state_version(e->state);
   ump__call_begin(e, e->rb);
   int rc = e->rb->ops->view(e->rb->self, c, &plain);
-  if (rc >= 0) rc = ump__view_make(e->mem, &e->feed.key, &e->feed.views, plain, &v);
+  if (rc >= 0) rc = ump__view_make(&e->feed.views, plain, &v);
   ump__call_end(e, rc);
   UMP__COUNT(e, views);
   if (rc >= 0) set_view(e, c, v);
@@ -292,20 +290,21 @@ void ump__feed_beat(struct ump_engine *e) {
 
 /* ---- life ---- */
 
-int ump__feed_init(struct ump_engine *e) {
+int ump__feed_init(struct ump_engine *e, const struct ump_hash_key *key) {
   struct ump__feed *f = &e->feed;
   static const uint8_t all[] = {UMP_PLAIN_TRUE};
   f->face = (struct ump_feed){&feed_ops, e};
   f->beaten_at = f->published_at = e->now - UMP__BEAT;
   f->beat_at = UMP_NEVER;
-  ump_list_init(&f->views), ump_list_init(&f->moments), ump_list_init(&f->cached), ump_list_init(&f->subscribers);
-  return ump__view_make(e->mem, &f->key, &f->views, ump_bytes(all, sizeof all), &f->everything);
+  ump_list_init(&f->moments), ump_list_init(&f->cached), ump_list_init(&f->subscribers);
+  ump__views_init(&f->views, e->mem, key);
+  return ump__view_make(&f->views, ump_bytes(all, sizeof all), &f->everything);
 }
 
 void ump__feed_deinit(struct ump_engine *e) {
   struct ump__feed *f = &e->feed;
   drop_all_cached(e);
   assert(ump_list_empty(&f->moments) && f->n_patches == 0 && f->n_moments == 0 && f->n_subscribers == 0);
-  ump__view_unref(e->mem, f->everything);
-  assert(ump_list_empty(&f->views));
+  ump__view_unref(&e->feed.views, f->everything);
+  ump__views_deinit(&f->views);
 }

@@ -48,8 +48,8 @@ struct ump__patch {
 struct ump__feed {
   struct ump_feed face;
   struct ump_view *everything; /* for all, where the rulebook has no view */
-  struct ump_list views, moments, cached;
-  struct ump_hash_key key;
+  struct ump__views views;
+  struct ump_list moments, cached;
   ump_time published_at, beaten_at, beat_at; /* beat_at UMP_NEVER: nobody waits for one */
   struct ump_list subscribers;
   bool newcomers;                               /* among them */
@@ -57,7 +57,7 @@ struct ump__feed {
 };
 
 struct ump_engine;
-int ump__feed_init(struct ump_engine *e);    /* 0, UMP_ENOMEM */
+int ump__feed_init(struct ump_engine *e, const struct ump_hash_key *key); /* 0, UMP_ENOMEM */
 void ump__feed_deinit(struct ump_engine *e); /* when no client and no protocol is there any more */
 /* A call that updated was committed. in_place: of the rulebook that is; what the load of another one puts into the
  * state is not for the views of this one. */

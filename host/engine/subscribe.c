@@ -125,7 +125,7 @@ static bool is_same(const struct ump__told *t, const struct ump_client *c, uint6
 }
 
 static uint64_t channel_of(const struct ump_engine *e, const struct ump_client *c) {
-  return c->channel ? ump_hash64(&e->feed.key, ump_text(c->channel)) | 1 : 0;
+  return c->channel ? ump_hash64(&e->feed.views.key, ump_text(c->channel)) | 1 : 0;
 }
 
 static struct ump__told *told_new(struct ump_engine *e, const struct ump_client *c, uint32_t n, uint64_t since) {

@@ -143,42 +143,84 @@ static int part_read(const struct ump_mem *mem, struct ump_reader *in, struct um
   return 0;
 }
 
-static struct ump_view *find(struct ump_list *views, uint64_t hash, struct ump_bytes text) {
-  for (struct ump_list *at = views->next; at != views; at = at->next) {
-    struct ump_view *v = UMP_CONTAINER(at, struct ump_view, all);
-    if (v->hash == hash && ump_bytes_equal(ump_bytes(v->text, v->n_text), text)) return v;
-  }
-  return NULL;
+/* ---- all of them ---- */
+
+void ump__views_init(struct ump__views *all, const struct ump_mem *mem, const struct ump_hash_key *key) {
+  *all = (struct ump__views){.mem = mem, .key = *key};
+  all->table = all->first;
+  all->cap = sizeof all->first / sizeof *all->first;
 }
 
-static struct ump_view *view_new(const struct ump_mem *mem, struct ump_bytes text, uint64_t hash) {
-  struct ump_view *v = ump_zalloc(mem, sizeof *v);
+static void table_free(struct ump__views *all) {
+  if (all->table != all->first) ump_free(all->mem, all->table, all->cap * sizeof *all->table);
+}
+
+void ump__views_deinit(struct ump__views *all) {
+  assert(all->n == 0);
+  table_free(all);
+}
+
+static struct ump_view **bucket(const struct ump__views *all, uint64_t hash) {
+  return &all->table[hash & (all->cap - 1)];
+}
+
+static void put(struct ump__views *all, struct ump_view *v) {
+  struct ump_view **at = bucket(all, v->hash);
+  v->chain = *at;
+  *at = v;
+}
+
+static void grow(struct ump__views *all) {
+  struct ump__views larger = *all;
+  larger.cap = 4 * all->cap;
+  if (larger.cap > UINT32_MAX / 16 || !(larger.table = ump_zalloc(all->mem, larger.cap * sizeof *larger.table))) return;
+  for (uint32_t i = 0; i < all->cap; i++)
+    for (struct ump_view *v = all->table[i], *next; v; v = next) next = v->chain, put(&larger, v);
+  table_free(all);
+  all->table = larger.table, all->cap = larger.cap;
+}
+
+static struct ump_view *find(const struct ump__views *all, uint64_t hash, struct ump_bytes text) {
+  struct ump_view *v = *bucket(all, hash);
+  while (v && !(v->hash == hash && ump_bytes_equal(ump_bytes(v->text, v->n_text), text))) v = v->chain;
+  return v;
+}
+
+static void view_free(const struct ump_mem *mem, struct ump_view *v) {
+  part_free(mem, &v->part);
+  ump_free(mem, v->text, v->n_text);
+  ump_free(mem, v, sizeof *v);
+}
+
+static struct ump_view *view_new(struct ump__views *all, struct ump_bytes text, uint64_t hash) {
+  struct ump_view *v = ump_zalloc(all->mem, sizeof *v);
   if (!v) return NULL;
   ump_list_init(&v->patches);
   v->refs = 1, v->hash = hash;
-  v->text = ump_alloc(mem, text.n);
+  v->text = ump_alloc(all->mem, text.n);
   if (v->text) {
     memcpy(v->text, text.p, v->n_text = text.n);
-    struct ump_reader in = ump_reader(text = ump_bytes(v->text, v->n_text));
-    if (part_read(mem, &in, &v->part) == 0) return v;
+    struct ump_reader in = ump_reader(ump_bytes(v->text, v->n_text));
+    if (part_read(all->mem, &in, &v->part) == 0) {
+      if (++all->n > all->cap) grow(all);
+      put(all, v);
+      return v;
+    }
   }
-  ump__view_unref(mem, v);
+  view_free(all->mem, v);
   return NULL;
 }
 
-int ump__view_make(const struct ump_mem *mem, const struct ump_hash_key *key, struct ump_list *views,
-                   struct ump_bytes plain, struct ump_view **out) {
-  struct ump__out o = ump__out(mem);
+int ump__view_make(struct ump__views *all, struct ump_bytes plain, struct ump_view **out) {
+  struct ump__out o = ump__out(all->mem);
   int err = put_canonical(&o, plain, 0);
   if (!err && o.failed) err = UMP_ENOMEM;
   if (!err) {
-    uint64_t hash = ump_hash64(key, ump__out_bytes(&o));
-    *out = find(views, hash, ump__out_bytes(&o));
+    uint64_t hash = ump_hash64(&all->key, ump__out_bytes(&o));
+    *out = find(all, hash, ump__out_bytes(&o));
     if (*out)
       ump__view_ref(*out);
-    else if ((*out = view_new(mem, ump__out_bytes(&o), hash)))
-      ump_list_push(views, &(*out)->all);
-    else
+    else if (!(*out = view_new(all, ump__out_bytes(&o), hash)))
       err = UMP_ENOMEM;
   }
   ump__out_free(&o);
@@ -190,11 +232,12 @@ struct ump_view *ump__view_ref(struct ump_view *v) {
   return v;
 }
 
-void ump__view_unref(const struct ump_mem *mem, struct ump_view *v) {
+void ump__view_unref(struct ump__views *all, struct ump_view *v) {
   if (!v || --v->refs) return;
   assert(!v->present && ump_list_empty(&v->patches));
-  ump_list_remove(&v->all);
-  part_free(mem, &v->part);
-  ump_free(mem, v->text, v->n_text);
-  ump_free(mem, v, sizeof *v);
+  struct ump_view **at = bucket(all, v->hash);
+  while (*at != v) at = &(*at)->chain;
+  *at = v->chain;
+  all->n--;
+  view_free(all->mem, v);
 }

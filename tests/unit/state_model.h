@@ -202,12 +202,12 @@ struct run {
 
 static void run_view(struct run *r, struct follower *f, struct ump_bytes plain, struct m *view) {
   struct ump_view *v;
-  int err = ump__view_make(r->e->mem, &r->e->feed.key, &r->e->feed.views, plain, &v);
+  int err = ump__view_make(&r->e->feed.views, plain, &v);
   if (err) { /* no memory: the one before stays */
     m_free(view);
     return;
   }
-  ump__view_unref(r->e->mem, f->client.view);
+  ump__view_unref(&r->e->feed.views, f->client.view);
   m_free(f->view);
   f->client.view = v, f->client.seen = 1, f->view = view;
 }
@@ -228,7 +228,7 @@ RUN void run_end(struct run *r) {
     struct follower *f = &r->f[i];
     if (f->confirmed) feed->ops->moment_unref(feed->self, f->confirmed);
     if (f->sent) feed->ops->moment_unref(feed->self, f->sent);
-    ump__view_unref(r->e->mem, f->client.view);
+    ump__view_unref(&r->e->feed.views, f->client.view);
     m_free(f->view), m_free(f->has);
   }
   for (int i = 0; i < VERSIONS; i++) m_free(r->version[i]);
