@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+enum { UNREAD = 4 << 20 }; /* bytes of replies that wait for who asked; more are not kept for who never reads */
+
 struct ump_control_conn {
   struct ump_control *control;
   uv_pipe_t pipe;
@@ -75,7 +77,8 @@ static void on_replied(uv_write_t *req, int status) {
 void ump_control_reply(struct ump_control_conn *conn, struct ump_bytes line) {
   const struct ump_mem *mem = ump_loop_mem(conn->control->loop);
   size_t size = sizeof(struct reply) + line.n + 1;
-  struct reply *r = ump_alloc(mem, size);
+  bool reads = uv_stream_get_write_queue_size((uv_stream_t *)&conn->pipe) < UNREAD;
+  struct reply *r = reads ? ump_alloc(mem, size) : NULL;
   if (!r || conn->closing) {
     ump_free(mem, r, size);
     close_conn(conn);
