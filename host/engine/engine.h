@@ -131,7 +131,11 @@ void ump_engine_rollback(struct ump_engine *e);
 /* For who writes down what happens (host/record): called in each ump_engine_expire before the calls of timers and ticks that
  * are due, if there are any; `due` is when the first of them was. Only to look: it must call nothing of the engine. NULL:
  * nobody. */
-void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx);
+void ump_engine_watch_timers(struct ump_engine *e,
+                             void (*called)(void *ctx, ump_time due, ump_time now, bool state), void *ctx);
+/* When the state is told next, apart from ticks; UMP_NEVER: not. `state` above says that it was due: who plays a recording tells it
+ * then, since what else made it due (sessions that asked for it) is not in the recording. */
+void ump_engine_tell_state_at(struct ump_engine *e, ump_time at);
 
 /* The next client to come has this id, instead of one that nobody could guess: for playing again what was recorded. NULL: not. */
 void ump_engine_give_id(struct ump_engine *e, const struct ump_uuid *id);

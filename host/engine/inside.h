@@ -133,7 +133,7 @@ struct ump_engine {
   struct ump__effects effects;
   struct ump__timers timers;
   struct ump__ticks ticks;
-  void (*timers_called)(void *ctx, ump_time due, ump_time now); /* ump_engine_watch_timers; NULL: nobody looks */
+  void (*timers_called)(void *ctx, ump_time due, ump_time now, bool state); /* ump_engine_watch_timers; NULL: nobody looks */
   void *timers_ctx;
   struct ump_uuid given_id; /* of the next client */
   bool id_is_given;

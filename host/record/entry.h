@@ -30,7 +30,8 @@ enum ump_entry_kind {
   UMP_ENTRY_NAME,
   UMP_ENTRY_LOGOUT,
   UMP_ENTRY_DISCONNECT, /* text: the reason */
-  UMP_ENTRY_EXPIRE,     /* timers and ticks were called. number[0]: how late the first of them was, ns */
+  UMP_ENTRY_EXPIRE, /* timers and ticks were called. number[0]: how late the first of them was, ns. UMP_ENTRY_YES: and
+                       the state was to be told */
   UMP_ENTRY_RELOAD,
   UMP_ENTRY_STOP, /* the host drains */
   UMP_ENTRY_GAP,  /* number[0] entries are missing here: they could not be written in time */

@@ -97,6 +97,7 @@ struct ump_replay {
   struct ump__seat *coming;     /* of the CONNECT under way */
 
   UMP__LIST(struct ump__served) served;
+  bool tells_state; /* when the state is told is in the recording; else, as the engine finds */
   size_t served_at; /* the next of them */
 
   UMP__LIST(uint8_t) draws;

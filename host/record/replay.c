@@ -281,6 +281,7 @@ static void play(struct ump_replay *r, const struct ump_entry *e) {
     play_other(r, e);
     break;
   case UMP_ENTRY_EXPIRE:
+    if (r->tells_state) ump_engine_tell_state_at(r->engine, e->flags & UMP_ENTRY_YES ? e->at : UMP_NEVER);
     ump_engine_expire(r->engine, e->at);
     ump__compare(r, e);
     break;
@@ -302,6 +303,7 @@ static void play(struct ump_replay *r, const struct ump_entry *e) {
 /* Timers that the recording knows nothing of, before its next entry. Those that it served later wait for that. */
 static void run_own_timers(struct ump_replay *r, ump_time until) {
   for (int i = 0; i < FAR_TOO_MANY; i++) {
+    if (r->tells_state) ump_engine_tell_state_at(r->engine, UMP_NEVER);
     ump_time due = ump_engine_deadline(r->engine);
     if (due > until || r->arena.failed) return;
     if (r->served_at < r->served.n && r->served.v[r->served_at].due - SLACK <= due) return;
@@ -465,6 +467,7 @@ static int find_served(struct ump_replay *r, struct ump_bytes entries) {
   while (ump_entry_get(&in, &e)) {
     if (e.kind == UMP_ENTRY_GAP) r->totals->lost += e.number[0];
     if (e.kind != UMP_ENTRY_EXPIRE) continue;
+    r->tells_state |= (e.flags & UMP_ENTRY_YES) != 0;
     uint64_t late = e.number[0] < (uint64_t)e.at ? e.number[0] : (uint64_t)e.at;
     struct ump__served s = {e.at, e.at - (ump_time)late};
     if (!UMP__ADD(r, r->served, s)) return UMP_ENOMEM;

@@ -215,12 +215,15 @@ static void tap_answer(void *self, const struct ump_event *ev, const struct ump_
   l->inner->answer(l->self, ev, a, now);
 }
 
-void ump_tap_timers(void *self, ump_time due, ump_time now) {
+void ump_tap_timers(void *self, ump_time due, ump_time now, bool state) {
   struct ump_tap *t = self;
   t->now = now;
   t->staged = t->written = NULL;
   t->call++;
-  ump_tap_put(t, &(struct ump_entry){.kind = UMP_ENTRY_EXPIRE, .at = now, .number[0] = (uint64_t)(now - due)});
+  ump_tap_put(t, &(struct ump_entry){.kind = UMP_ENTRY_EXPIRE,
+                                     .flags = flag(state, UMP_ENTRY_YES),
+                                     .at = now,
+                                     .number[0] = (uint64_t)(now - due)});
 }
 
 /* ---- notices ---- */

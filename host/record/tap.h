@@ -44,7 +44,7 @@ struct ump_rng ump_tap_rng(struct ump_tap *t);
  * in which they are opened, all of them. The wrapped ops live as long as the tap. 0 or UMP_ENOMEM. */
 int ump_tap_listen(struct ump_tap *t, const struct ump_proto_ops **ops, struct ump_proto_cfg *cfg);
 /* For ump_engine_watch_timers. */
-void ump_tap_timers(void *t, ump_time due, ump_time now);
+void ump_tap_timers(void *t, ump_time due, ump_time now, bool state);
 
 /* An entry of the host's own. A snapshot begins a new chunk, and ends a time of lost entries. */
 void ump_tap_put(struct ump_tap *t, const struct ump_entry *e);
