@@ -277,13 +277,18 @@ ump_time ump_engine_deadline(const struct ump_engine *e) {
   return at;
 }
 
-void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now), void *ctx) {
+void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now, bool state),
+                             void *ctx) {
   e->timers_called = called, e->timers_ctx = ctx;
+}
+
+void ump_engine_tell_state_at(struct ump_engine *e, ump_time at) {
+  e->feed.beat_at = at;
 }
 
 static void tell_watcher(struct ump_engine *e) {
   ump_time due = e->timers_called ? ump_time_min(ump__timers_deadline(e), e->feed.beat_at) : UMP_NEVER;
-  if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now);
+  if (e->timers_called && due <= e->now) e->timers_called(e->timers_ctx, due, e->now, e->feed.beat_at <= e->now);
 }
 
 void ump_engine_expire(struct ump_engine *e, ump_time now) {
