@@ -324,8 +324,9 @@ function host.broadcast(name, data, except) end
 function host.update(patch) end
 
 ---The client gets the state as notifies named "state": the whole first, then what changes, at most one a tick (50 ms without a
----tick_rate). "[The replicated state](#the-replicated-state)" says what is in them. For every protocol: joint channels get them as
----JSON text, and PyGaSe's clients have the state anyway, so nothing is done. PYMMORPG's are told nothing, so it raises.
+---tick_rate). "[The replicated state](#the-replicated-state)" says what is in them; give notifies of your own other names. For
+---every protocol: joint channels get them as JSON text, and PyGaSe's clients have the state anyway, so nothing is done.
+---PYMMORPG's are told nothing, so it raises.
 ---
 ---    function game.connect(client)
 ---      if client.protocol ~= "pymmorpg" then host.subscribe(client) end
