@@ -105,10 +105,19 @@ static void refuse(struct host_gate *g) {
   answer(g, false, text);
 }
 
+/* It cannot be loaded, or not with what was recorded: nothing is known about how it judges. */
+static void refuse_unplayed(struct host_gate *g) {
+  char text[sizeof g->result.error + 256];
+  struct host *h = g->host;
+  snprintf(text, sizeof text, "%s\n    That was with recorded play (--gate %s); umpire reload --force reloads without it.",
+           g->result.error, h->options->gate);
+  ump_logger_say(h->logger, UMP_ERROR, "reload", "refused (%s), the rulebook in place goes on: %s", g->why, text);
+  answer(g, false, text);
+}
+
 static void tell_result(struct host_gate *g) {
   const struct ump_play_result *r = &g->result;
   struct host *h = g->host;
-  if (r->error[0]) return; /* it cannot be loaded: the reload says so */
   if (r->over_time)
     ump_logger_say(h->logger, UMP_WARN, "gate",
                    "only the first %llu events could be played in %.1f s (--gate-time); their verdicts are the same",
@@ -136,6 +145,10 @@ static void done(void *ctx) {
     answer(g, false, g->words);
   } else if (g->refusing) {
     refuse(g);
+  } else if (g->result.error[0]) {
+    refuse_unplayed(g);
+  } else if (g->again) { /* files were changed since: what was played is not what would be loaded */
+    tell_result(g);
   } else {
     uint64_t ticket = g->ticket;
     g->ticket = 0;

@@ -300,9 +300,14 @@ static void play(struct ump_replay *r, const struct ump_entry *e) {
 
 /* ---- the rulebook's own time ---- */
 
+/* Asked behind every call into the rulebook, since each may take its whole budget, ticks as well as events. */
+static bool enough(struct ump_replay *r) {
+  return r->totals->stopped = r->totals->stopped || (r->cfg->enough && r->cfg->enough(r->cfg->ctx));
+}
+
 /* Timers that the recording knows nothing of, before its next entry. Those that it served later wait for that. */
 static void run_own_timers(struct ump_replay *r, ump_time until) {
-  for (int i = 0; i < FAR_TOO_MANY; i++) {
+  for (int i = 0; i < FAR_TOO_MANY && !enough(r); i++) {
     if (r->tells_state) ump_engine_tell_state_at(r->engine, UMP_NEVER);
     ump_time due = ump_engine_deadline(r->engine);
     if (due > until || r->arena.failed) return;
@@ -451,12 +456,13 @@ static int end_group(struct ump_replay *r, const struct ump_entry *in) {
   } else {
     run_own_timers(r, in->at);
   }
+  if (r->totals->stopped) return 0;
   if (in->kind != UMP_ENTRY_EXPIRE) r->totals->events++;
   if (is_of_listener(in) && in->listener >= r->lanes.n) return UMP_EMALFORMED;
   play(r, in);
   if (r->cfg->group) r->cfg->group(r->cfg->ctx, in, r->out.v, r->out.n);
   if (r->arena.failed) return UMP_ENOMEM;
-  r->totals->stopped = r->totals->events % 32 == 0 && r->cfg->enough && r->cfg->enough(r->cfg->ctx);
+  enough(r);
   return 0;
 }
 

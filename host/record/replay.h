@@ -83,7 +83,7 @@ struct ump_replay_cfg {
   void (*differs)(void *ctx, const struct ump_difference *d);
   /* For each group with an answer to a client, after the fact; for whoever makes something else of it. May be NULL. */
   void (*group)(void *ctx, const struct ump_entry *in, const struct ump_entry *out, size_t n_out);
-  bool (*enough)(void *ctx); /* asked every 32 events: true ends the replay */
+  bool (*enough)(void *ctx); /* asked behind every call into the rulebook: true ends the replay */
   void *ctx;
 };
 
