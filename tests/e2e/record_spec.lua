@@ -49,12 +49,12 @@ local function becomes_a_spec(file)
   assert.equal(0, code, err)
   local path = host.write(host.folder() .. "/play_spec.lua", spec)
   local out
-  code, out, err = host.run { "test", path }
+  code, out, err = host.run({ "test", path }, { UMPIRE_PRELOAD = os.getenv "UMPIRE_PRELOAD" })
   assert.equal(0, code, out .. err)
   local other, n = spec:gsub('(event%(%d+, )"legal"', '%1"illegal"')
   assert.is_true(n > 0)
   host.write(path, other)
-  code, out, err = host.run { "test", path }
+  code, out, err = host.run({ "test", path }, { UMPIRE_PRELOAD = os.getenv "UMPIRE_PRELOAD" })
   assert.equal(1, code, out .. err)
   assert.truthy((out .. err):find("was illegal, and is legal", 1, true), out .. err)
 end
