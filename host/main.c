@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(name, commands[i]->name) == 0) return commands[i]->run(commands[i], argc - 2, argv + 2);
   if (*name)
-    return ump_usage(NULL, "unknown command \"%s\"; commands are new, run, check, test, reload, status, stop, health",
+    return ump_usage(NULL, "unknown command \"%s\"; commands are new, run, check, test, replay, reload, status, stop, health",
                      name);
   return help(stderr, EXIT_USAGE);
 }
