@@ -43,7 +43,7 @@ describe("umpire run --gate", function()
     require "luv".sleep(1500)
     before:stop()
     local h = host.start { rules = rulebook(5), flags = { "--gate", file } }
-    h:rewrite(rulebook(5, "tick_rate = 60, tick = function() for _ = 1, 4e4 do end end")) -- takes a second to play
+    h:rewrite(rulebook(5, "tick_rate = 60, tick = function() for _ = 1, 2e6 do end end")) -- takes a second to play
     h:signal "HUP"
     require "luv".sleep(300) -- it plays
     h:rewrite(rulebook(0))
