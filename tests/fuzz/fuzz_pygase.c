@@ -9,6 +9,7 @@
  * The first byte sets the world up; then each operation takes a byte and what it needs. */
 #define PG_SENT_MOST 16
 #define PG_SESSIONS 64
+#define PG_JUDGED_MOST 512
 #include "../unit/testing.c"
 #include "../unit/pg_world.c"
 #include "../unit/pg_client.c"

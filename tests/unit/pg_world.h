@@ -18,8 +18,10 @@
 #ifndef PG_SESSIONS
 #define PG_SESSIONS 16384
 #endif
+#ifndef PG_JUDGED_MOST
 #define PG_JUDGED_MOST 4096
-#define PG_CELLS       8
+#endif
+#define PG_CELLS 8
 
 enum pg_kind { PG_ABSENT, PG_SCALAR, PG_MAP };
 
