@@ -17,9 +17,8 @@ static void *refuse(struct ump_vm *vm, const void *p) {
 
 static bool small(size_t n) { return UMP__SMALL_USED && n <= UMP__SMALL_MOST; }
 
-/* NULL: no memory, and p is as it was. */
+/* Of a block that is there. NULL: no memory, and p is as it was. */
 static void *resize(struct ump_vm *vm, void *p, size_t old_n, size_t n) {
-  if (!p) return small(n) ? ump__small_take(&vm->small, n) : malloc(n);
   if (!small(old_n) && !small(n)) return realloc(p, n);
   if (small(old_n) && small(n) && ump__small_same(old_n, n)) return p;
   void *q = small(n) ? ump__small_take(&vm->small, n) : malloc(n);
@@ -30,20 +29,32 @@ static void *resize(struct ump_vm *vm, void *p, size_t old_n, size_t n) {
   return q;
 }
 
+static bool has_room(const struct ump_vm *vm, size_t more) {
+  size_t max = vm->memory_max + (vm->in_call ? 0 : UMP__HOST_RESERVE);
+  return more <= max && vm->memory <= max - more;
+}
+
+static void *fresh(struct ump_vm *vm, size_t n) {
+  if (!has_room(vm, n)) return refuse(vm, NULL);
+  void *p = small(n) ? ump__small_take(&vm->small, n) : malloc(n);
+  if (!p) return refuse(vm, NULL);
+  vm->memory += n;
+  vm->allocated += n;
+  return p;
+}
+
 /* old_n is a type tag when p is NULL, so it counts as 0 then. */
 void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
   struct ump_vm *vm = ctx;
-  if (!p) old_n = 0;
   if (n == 0) {
-    if (!small(old_n)) free(p);
-    else if (p) ump__small_give(&vm->small, p, old_n);
+    if (!p) return NULL;
+    if (small(old_n)) ump__small_give(&vm->small, p, old_n);
+    else free(p);
     vm->memory -= old_n;
     return NULL;
   }
-  if (n > old_n) {
-    size_t max = vm->memory_max + (vm->in_call ? 0 : UMP__HOST_RESERVE);
-    if (n - old_n > max || vm->memory > max - (n - old_n)) return refuse(vm, p);
-  }
+  if (!p) return fresh(vm, n);
+  if (n > old_n && !has_room(vm, n - old_n)) return refuse(vm, p);
   void *q = resize(vm, p, old_n, n);
   if (!q && n > old_n) return refuse(vm, p);
   vm->memory = vm->memory - old_n + n;

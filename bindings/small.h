@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /* AddressSanitizer watches malloc's blocks only, so under it a VM has no others. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -39,9 +40,28 @@ struct ump__small {
 void ump__small_init(struct ump__small *s, size_t n); /* bytes of the region; if there are none, it does without */
 void ump__small_deinit(struct ump__small *s);         /* every block of the region is void afterwards */
 
+static inline size_t ump__small_class(size_t n) { return (n - 1) / UMP__SMALL_GRAIN; }
 /* A block of one size serves the other. */
-static inline bool ump__small_same(size_t n, size_t other) { return (n - 1) / UMP__SMALL_GRAIN == (other - 1) / UMP__SMALL_GRAIN; }
-void *ump__small_take(struct ump__small *s, size_t n); /* n: 1 to UMP__SMALL_MOST. NULL: no memory */
-void ump__small_give(struct ump__small *s, void *p, size_t n); /* one taken here, or malloc's */
+static inline bool ump__small_same(size_t n, size_t other) { return ump__small_class(n) == ump__small_class(other); }
+
+void *ump__small_fresh(struct ump__small *s, size_t n); /* one that was not given back before */
+
+/* n: 1 to UMP__SMALL_MOST. NULL: no memory */
+static inline void *ump__small_take(struct ump__small *s, size_t n) {
+  void **list = &s->spare[ump__small_class(n)], **block = *list;
+  if (!block) return ump__small_fresh(s, n);
+  *list = *block;
+  return block;
+}
+
+/* One taken here, or malloc's. */
+static inline void ump__small_give(struct ump__small *s, void *p, size_t n) {
+  if ((uintptr_t)p - (uintptr_t)s->region >= (uintptr_t)s->end - (uintptr_t)s->region) {
+    free(p);
+    return;
+  }
+  void **list = &s->spare[ump__small_class(n)], **block = p;
+  *block = *list, *list = block;
+}
 
 #endif
