@@ -94,10 +94,19 @@ static size_t start_of(enum ump_deed deed, const char *protocol, struct ump_byte
   return (size_t)((h * 0x9E3779B97F4A7C15u) >> 56);
 }
 
+/* Most names are short ones: two words that overlap tell those. */
+static bool same_text(const char *a, const uint8_t *b, size_t n) {
+  uint32_t x[2], y[2];
+  if (n < sizeof *x || n > sizeof x) return !n || memcmp(a, b, n) == 0; /* without a name there is no pointer */
+  memcpy(x, a, sizeof *x), memcpy(x + 1, a + n - sizeof *x, sizeof *x);
+  memcpy(y, b, sizeof *y), memcpy(y + 1, b + n - sizeof *y, sizeof *y);
+  return x[0] == y[0] && x[1] == y[1];
+}
+
 static bool is_row(const struct ump_cost_row *r, enum ump_deed deed, const char *protocol, struct ump_bytes name, bool others) {
   if (r->deed != deed || r->protocol != protocol) return false;
   if (others || r->n_name == OTHERS) return others && r->n_name == OTHERS;
-  return r->n_name == name.n && (!name.n || memcmp(r->name, name.p, name.n) == 0); /* without a name there is no pointer */
+  return r->n_name == name.n && same_text(r->name, name.p, name.n);
 }
 
 /* make: a new row if it is not there; NULL: not there, or no room. */
@@ -142,7 +151,7 @@ void ump_costs_free(struct ump_costs *costs) {
 
 void ump_costs_begin(struct ump_costs *costs, const struct ump_cause *cause, uint64_t allocated, struct ump_costing *out) {
   struct ump_bytes name = name_of(cause);
-  *out = (struct ump_costing){.measured = true};
+  out->row = NULL, out->measured = true, out->part = 0; /* the rest is read of those that are measured */
   if (costs->last && is_row(costs->last, cause->deed, protocol_of(cause), name, false))
     out->row = costs->last;
   else if (name.n <= UMP_COST_NAME)

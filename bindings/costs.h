@@ -32,8 +32,8 @@ struct ump_costs;
 struct ump_costing {
   struct ump_cost_row *row; /* NULL: there was no memory for it */
   bool measured;
-  ump_time at;              /* when the part under way began */
-  uint64_t allocated;       /* by the VM until then */
+  ump_time at;              /* if measured: when the part under way began */
+  uint64_t allocated;       /* and what the VM had allocated until then */
   unsigned part;            /* 0, then 1: an event's execute, behind its legal */
 };
 
