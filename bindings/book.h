@@ -26,6 +26,14 @@ struct ump_seat {
   size_t kept, n_kept;       /* where its data from the VM before is in book->kept; n_kept 0: nothing, or it was unpacked */
 };
 
+/* A name that an event had: its string is kept, so that the next event of that name need not make it anew. */
+struct ump_known_name {
+  int ref;   /* registry reference of the string */
+  uint8_t n; /* 0: of none yet */
+  char text[16];
+};
+enum { UMP_KNOWN_NAMES = 8 };
+
 /* The turn of the host under way, see api_thread.c. */
 struct ump_slices {
   ump_time at;       /* host clock */
@@ -52,6 +60,7 @@ struct ump_book {
   int threads;                 /* reference of a table with weak keys: coroutine -> what wakes it; api_thread.c */
   struct ump_slices slices;    /* of micro-threads */
   int event_class;             /* reference of the metatable of events */
+  struct ump_known_name known_names[UMP_KNOWN_NAMES]; /* of events lately, each in its place; event_lua.c */
   /* A VM has one copy of a short string, so the fields that rules read most are told by their address. */
   const char *name_key, *data_key;
   int channels;                /* reference of a table: channel -> { max_chunk, mode, procedure = its types }; LUA_NOREF: none */

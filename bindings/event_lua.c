@@ -112,6 +112,28 @@ void ump__event_open(lua_State *L, struct ump_book *b) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   b->event_class = luaL_ref(L, LUA_REGISTRYINDEX);
+  for (int i = 0; i < UMP_KNOWN_NAMES; i++) {
+    lua_pushboolean(L, 0);
+    b->known_names[i].ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+}
+
+/* The VM would find its one string of a name by hashing it; to compare it with a name there was lately is shorter. */
+static void push_name(lua_State *L, struct ump_book *b, struct ump_bytes name) {
+  if (name.n == 0 || name.n > sizeof b->known_names->text) {
+    lua_pushlstring(L, (const char *)name.p, name.n);
+    return;
+  }
+  struct ump_known_name *k = &b->known_names[(name.p[0] + name.p[name.n - 1] + name.n) % UMP_KNOWN_NAMES];
+  if (k->n == name.n && memcmp(k->text, name.p, name.n) == 0) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, k->ref);
+    return;
+  }
+  lua_pushlstring(L, (const char *)name.p, name.n);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, k->ref); /* a slot that is there: cannot raise */
+  k->n = (uint8_t)name.n;
+  memcpy(k->text, name.p, name.n);
 }
 
 static void push_data(lua_State *L, struct ump_book *b, const struct ump_event *ev) {
@@ -137,7 +159,7 @@ void ump__event_push(lua_State *L, struct ump_book *b, const struct ump_event *e
   lua_rawgeti(L, LUA_REGISTRYINDEX, b->event_class);
   lua_setmetatable(L, -2);
   if (ev->has_name) {
-    lua_pushlstring(L, (const char *)ev->name.p, ev->name.n);
+    push_name(L, b, ev->name);
     lua_setiuservalue(L, -2, NAME);
   }
   if (ev->has_data) {

@@ -268,13 +268,23 @@ static const uint8_t *push_key(lua_State *L, const uint8_t *p) {
   return p ? skip_space(skip_space(p) + 1) : NULL; /* behind the colon */
 }
 
+/* How many members a short text has, at most; of a long one the first four have room, and the table grows. */
+static int room_for(struct ump_bytes text) {
+  enum { SHORT = 16, ROOM = 4 };
+  int n = 1;
+  if (text.n > SHORT) return ROOM;
+  for (size_t i = 0; i < text.n; i++) n += text.p[i] == ',';
+  return n;
+}
+
 /* False: nothing was pushed. */
 static bool push_flat(lua_State *L, struct ump_bytes text) {
   const uint8_t *p = skip_space(text.p + 1), *end = text.p + text.n - 1; /* at the closing bracket */
   bool list = *text.p == '[';
   int base = lua_gettop(L);
   if (list && p == end) return false; /* an empty list is marked as one below */
-  lua_createtable(L, list ? 4 : 0, list ? 0 : 4);
+  int room = room_for(text);
+  lua_createtable(L, list ? room : 0, list ? 0 : room);
   for (lua_Integer n = 1; p && p < end && n <= MOST_FLAT; n++) {
     if (!list && !(p = push_key(L, p))) break;
     if (!(p = push_plain(L, p))) break;

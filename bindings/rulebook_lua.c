@@ -90,7 +90,7 @@ struct judging {
   const struct ump_event *ev;
   struct ump_judgement *out;
 };
-enum { CLIENT = 2, EVENT = 3, FUNCTION = 4 }; /* stack of judge_body */
+enum { EXECUTE = 2, CLIENT = 3, EVENT = 4, FUNCTION = 5 }; /* stack of judge_body: execute lies where it is called */
 
 static int no_verdict(lua_State *L, const char *got) {
   return blame(L, FUNCTION,
@@ -98,14 +98,14 @@ static int no_verdict(lua_State *L, const char *got) {
                                strcmp(got, "nil") == 0 ? " (does every path return?)" : ""));
 }
 
-/* Calls the function at FUNCTION. True: legal as far as it goes; else *out says what it is. */
+/* Calls the function at FUNCTION; its results stay on the stack. True: legal as far as it goes; else *out says what it is. */
 static bool ask(lua_State *L, struct judging *j) {
   lua_pushvalue(L, FUNCTION);
   lua_pushvalue(L, CLIENT);
   lua_pushvalue(L, EVENT);
   lua_call(L, 2, 2);
   if (lua_isboolean(L, -2)) {
-    if (lua_toboolean(L, -2)) return lua_pop(L, 2), true;
+    if (lua_toboolean(L, -2)) return true;
     j->out->verdict = UMP_ILLEGAL;
     take_reason(L, j->b, lua_gettop(L), FUNCTION, "legal");
   } else if (ump__invalid_reason(L, j->b, -2)) {
@@ -166,7 +166,7 @@ static void take_response(lua_State *L, struct judging *j) {
 static int judge_body(lua_State *L) {
   struct judging *j = lua_touserdata(L, 1);
   struct ump_book *b = j->b;
-  luaL_checkstack(L, 20, NULL);
+  if (!ump__book_push_handler(L, b, UMP_H_EXECUTE)) lua_pushnil(L); /* less than the 20 places that every call has */
   ump__client_push(L, b, j->c);
   ump__event_push(L, b, j->ev);
   b->refuses = "legal";
@@ -174,10 +174,9 @@ static int judge_body(lua_State *L) {
   b->refuses = NULL;
   if (!legal) return 0;
   j->out->verdict = UMP_LEGAL;
-  lua_settop(L, EVENT);
-  if (!ump__book_push_handler(L, b, UMP_H_EXECUTE)) return 0;
+  if (b->handlers[UMP_H_EXECUTE] == LUA_NOREF) return 0;
   if (b->costs) ump_costs_next_part(&b->costing, ump_vm_allocated(b->vm));
-  lua_insert(L, CLIENT);
+  lua_settop(L, EVENT);
   lua_call(L, 2, 1);
   take_response(L, j);
   return 0;

@@ -14,6 +14,24 @@ static void test_rules_judge_legal_event_is_executed_and_answered(void **state) 
   rules_test_end(&t);
 }
 
+/* The strings of names are kept for the next event: these all share their place, and the last two are too long to be kept. */
+static void test_rules_judge_names_that_are_alike_stay_apart(void **state) {
+  static const char *const names[] = {"move", "eovm", "mxye", "move", "abcdefghijklmnop", "abcdefghXjklmnop", "abcdefghijklmnopq", "mve"};
+  (void)state;
+  struct rules_test t;
+  rules_test_start(&t, "function r.execute(c, e) return { e.name, #e.name } end");
+  rules_test_connect(&t, 1);
+  for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+    const char *name = names[i % (sizeof names / sizeof *names)];
+    char id[8], line[64];
+    snprintf(id, sizeof id, "e%zu", i);
+    snprintf(line, sizeof line, "answer a1 %s legal = [\"%s\",%zu]", id, name, strlen(name));
+    rules_test_event(&t, 1, id, name, NULL);
+    expect(&t.w, line);
+  }
+  rules_test_end(&t);
+}
+
 static void test_rules_judge_without_handlers_everything_is_legal(void **state) {
   (void)state;
   struct rules_test t;
@@ -265,6 +283,7 @@ static void test_rules_login_names_the_client(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_rules_judge_legal_event_is_executed_and_answered),
+      cmocka_unit_test(test_rules_judge_names_that_are_alike_stay_apart),
       cmocka_unit_test(test_rules_judge_without_handlers_everything_is_legal),
       cmocka_unit_test(test_rules_judge_repeat_is_answered_and_not_executed),
       cmocka_unit_test(test_rules_judge_middleware_runs_in_order_until_one_says_no),
