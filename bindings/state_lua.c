@@ -285,9 +285,11 @@ static int state_next(lua_State *L) { /* table, key or nil */
 }
 
 /* What pairs steps with. The serial tells where it is, also when the state has changed meanwhile (a micro-thread that waits
- * in its loop). Upvalues: serial, the node, its epoch. */
+ * in its loop). Upvalues: serial, the node, its epoch, the table: it walks that one, whatever it is called with. */
 static int step(lua_State *L) {
   lua_settop(L, 2);
+  lua_pushvalue(L, lua_upvalueindex(4));
+  lua_replace(L, 1);
   struct place *p = inside(L, 1);
   if (!p) return next_of_list(L);
   const struct ump_node *map = find(p), *n = NULL;
@@ -308,7 +310,8 @@ static int state_pairs(lua_State *L) {
   lua_pushinteger(L, 0);
   lua_pushlightuserdata(L, NULL);
   lua_pushinteger(L, -1);
-  lua_pushcclosure(L, step, 3);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, step, 4);
   lua_pushvalue(L, 1);
   lua_pushnil(L);
   return 3;

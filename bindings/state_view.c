@@ -5,7 +5,7 @@
 #include "bindings/book.h"
 #include "bindings/state_lua.h"
 
-enum { DEPTH = UMP_STATE_DEPTH };
+enum { DEPTH = UMP_STATE_DEPTH, PLACES = 1 << 16 /* no hook fires in here, and one table may stand at many of them */ };
 
 struct viewing {
   struct ump_book *b;
@@ -13,6 +13,7 @@ struct viewing {
   int function;
   int path[DEPTH + 1]; /* stack indices of the keys that lead to where we are */
   int depth;
+  int places;
 };
 
 static int wrong(lua_State *L, const struct viewing *v, const char *what) {
@@ -76,6 +77,7 @@ static void select_pairs(lua_State *L, struct viewing *v, int table, struct ump_
   luaL_checkstack(L, 8, NULL);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     int key = lua_gettop(L) - 1;
+    if (++v->places > PLACES) wrong(L, v, "more than 65536 places: name a table of the state instead of all that is in it");
     if (!lua_toboolean(L, key + 1)) continue;
     v->path[v->depth++] = key;
     put_key(L, v, key, out);

@@ -113,6 +113,19 @@ describe("host.update and host.state:", function()
     }, ann:event("look", {}).data)
   end)
 
+  it("what pairs steps with walks its own table, whatever it is called with", function()
+    open [[
+      host.update { a = { x = 1, y = 2 }, b = { z = 3, w = 4 }, list = { 5, 6 } }
+      game._asks = { look = function()
+        local keys, step = {}, pairs(host.state.a)
+        for i, with in ipairs { host.state.a, host.state.b, 7 } do keys[i] = step(with) or "end" end
+        local list = pairs(host.state.list)
+        return { keys = keys, none = (pairs(host.state))() , list = { list() , list({}, 1) } }
+      end }
+    ]]
+    assert.same({ keys = { "x", "y", "end" }, none = "a", list = { 1, 2, 6 } }, ann:event("look", {}).data)
+  end)
+
   it("goes on in the order in which keys came to be", function()
     open [[
       for _, name in ipairs { "z", "a", "m" } do host.after(0, function() host.update { m = { [name] = 1 } } end) end
@@ -545,6 +558,7 @@ describe("views:", function()
       ["return { players = state.hands }"] = "view: players: another part of host.state stands here",
       ["return state.players"] = "view: part of host.state was returned: say where it is",
       ["return 5"] = "view: must return true, false or a table, got a number",
+      ["local t = true for i = 1, 30 do t = { a = t, b = t } end return t"] = "more than 65536 places",
     } do
       world = sim.run_text(rules([[
         host.update { players = { ann = 1 }, hands = { ann = 2 } }
