@@ -8,8 +8,9 @@
 #include "codec/json.h"
 #include "host.h"
 
-/* A status is bounded by the number of listeners and counters, all ours. */
-enum { REPLY = 1 << 20, TEXT = 256 * 1024 };
+/* A status is bounded by the number of listeners and counters, all ours; metrics by the rows of costs: some 600 KiB if strangers
+ * choose the names, and less than twice that as JSON. */
+enum { REPLY = 2 << 20, TEXT = 1 << 20 };
 /* What one line shows is bounded by the console (32 KiB, and a last value); a byte may become six. */
 enum { CONSOLE_REPLY = 256 * 1024 };
 
@@ -215,9 +216,19 @@ static void write_metrics(struct host *h, struct ump_writer *w, struct ump_write
   put(w, "}");
 }
 
+static void write_costs_text(struct host *h, struct ump_writer *w, struct ump_writer *text) {
+  struct ump_writer none = ump_writer(NULL, 0);
+  ump_host_costs(h, &none, text);
+  put(w, "{\"ok\":true,\"text\":");
+  ump_json_write_string(w, ump_written(text));
+  put(w, "}");
+}
+
+/* "brief": without the rows, which may be more than our own reader of JSON takes in one text. */
 static void on_costs(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
-  (void)line;
-  answer_at_length(h, c, write_costs);
+  struct ump_json_slot brief = {.key = ump_text("brief")};
+  bool text_only = ump_json_members(line, &brief, 1, NULL) == 0 && brief.value.type == UMP_JSON_TRUE;
+  answer_at_length(h, c, text_only ? write_costs_text : write_costs);
 }
 
 static void on_metrics(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {

@@ -119,6 +119,16 @@ static void put_label(struct ump_writer *w, struct ump_bytes s) { /* backslash, 
   }
 }
 
+/* Two samples with the same labels spoil the page for who reads it, so two names must not become one: bytes that are not
+ * shown are written as in a URL, and so are the percent sign and a '(' in front, which begins "(others)". */
+static void put_event_label(struct ump_writer *w, struct ump_bytes name) {
+  for (size_t i = 0; i < name.n; i++) {
+    uint8_t c = name.p[i];
+    if (c < 0x20 || c > 0x7E || c == '%' || (c == '(' && i == 0)) put(w, "%%%02X", c);
+    else put_label(w, ump_bytes(&name.p[i], 1));
+  }
+}
+
 static void counters(struct ump_writer *w, const char *family, const char *label, const char *value,
                      const struct ump_counters *c) {
   for (size_t i = 0; i < c->n; i++) {
@@ -135,7 +145,7 @@ static void counters(struct ump_writer *w, const char *family, const char *label
 static void labels(struct ump_writer *w, const struct ump_rules_cost *c, const char *more) {
   put(w, "{handler=\"%s\",protocol=\"%s\",event=\"", c->handler, c->protocol ? c->protocol : "");
   if (c->others) put(w, "(others)");
-  else put_label(w, c->event);
+  else put_event_label(w, c->event);
   put(w, "\"%s} ", more);
 }
 

@@ -97,4 +97,29 @@ describe("what the rulebook costs", function()
     assert.equal(2, (h:ask("status", "--rules", "--metrics")))
     assert.equal(0, h:stop())
   end)
+
+  it("is told of many names that somebody made up, each as itself and all of them", function()
+    local h = host.start { rules = "return { api = 1, execute = function() end }" }
+    local player = host.client(h.port)
+    player:register()
+    for i = 1, 300 do player:event { [("\1%03d"):format(i) .. ("\2"):rep(28)] = 1 } end
+    for _, name in ipairs { "\3", "\4", "%04", "(others)" } do player:event { [name] = 1 } end
+    local code, out = h:ask("status", "--metrics")
+    assert.equal(0, code)
+    local seen = {}
+    for labels in out:gmatch "\n(umpire_[%l_]+{.-}) [%d.e+-]+%f[\n]" do
+      assert.is_nil(seen[labels], labels)
+      seen[labels] = true
+    end
+    assert.is_true(seen['umpire_rule_calls_total{handler="execute",protocol="neteria",event="(others)"}'])
+    assert.matches("umpire_rule_allocated_bytes{[^\n]+quantile=\"0%.99\"} %d+%s*$", out)
+    for _, more in ipairs { "", "--json" } do
+      local err
+      code, out, err = h:ask("status", "--rules", more ~= "" and more or nil)
+      assert.equal(0, code, err)
+      local n = select(2, out:gsub(more == "" and "\n  legal %." or '"legal","protocol":"neteria","event":"\\u0001', ""))
+      assert.is_true(n > 100, n)
+    end
+    assert.equal(0, h:stop())
+  end)
 end)
