@@ -59,6 +59,7 @@ static void end_part(struct splitter *w) {
 }
 
 static void put_value(struct splitter *w, struct ump_bytes pair) {
+  if (w->items && size_of_last(&w->s->maps) + pair.n > w->most) end_part(w); /* what is too large must be alone */
   open_levels(w);
   ump__out_put(&w->s->maps.out, pair);
   w->level[w->depth - 1].count++;

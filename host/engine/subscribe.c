@@ -94,9 +94,9 @@ static void too_large(struct ump_engine *e, const struct ump_client *c) {
            ": subscribers do not get it; put it under several keys, or make it shorter");
 }
 
-/* Packs the parts into t. UMP_ETOOBIG: they must be smaller. */
+/* Packs the parts into t. UMP_ETOOBIG: they must be smaller. least: they cannot be. */
 static int pack_parts(struct ump_engine *e, const struct ump_client *c, const struct ump__split *s, bool full,
-                      uint64_t time, struct ump__told *t) {
+                      uint64_t time, bool least, struct ump__told *t) {
   struct ump__out o = ump__out(e->mem);
   uint64_t since = t->since;
   int err = 0;
@@ -107,7 +107,7 @@ static int pack_parts(struct ump_engine *e, const struct ump_client *c, const st
     err = o.failed ? UMP_ENOMEM : pack(e, c, ump__out_bytes(&o), &t->parts[i]);
     if (err == UMP_ENOSUPPORT && p.items + p.n_removed > FEW)
       err = UMP_ETOOBIG; /* more values than a message may have */
-    if (err == UMP_ETOOBIG && p.items <= 1 && p.n_removed <= 1) {
+    if (err == UMP_ETOOBIG && p.items <= 1 && (p.n_removed <= 1 || least)) {
       too_large(e, c);
       p.map.n = 0;
       put_part(&o, &p, full && i == 0, since, at);
@@ -142,7 +142,7 @@ static int make_told(struct ump_engine *e, const struct ump__subscriber *s, stru
   int err = ump__split(&split, e->mem, p->face.plain, most);
   struct ump__told *t = err ? NULL : told_new(e, s->c, ump__split_count(&split), p->face.whole ? 0 : s->time);
   if (!err && !t) err = UMP_ENOMEM;
-  if (!err) err = pack_parts(e, s->c, &split, p->face.whole, p->face.to->version * TIMES, t);
+  if (!err) err = pack_parts(e, s->c, &split, p->face.whole, p->face.to->version * TIMES, most <= LEAST, t);
   ump__split_free(&split);
   if (err && t) ump__told_free(e, t);
   if (!err) *out = t;

@@ -354,6 +354,27 @@ describe("subscribers:", function()
     assert.is_true(ann:last "state".full)
   end)
 
+  it("are told everything but what is too large for one notify", function()
+    world = sim.run_text(rules([[
+      function game.connect(client) host.subscribe(client) end
+      host.update { k1 = 1, k2 = 2, k3 = 3, k4 = 4, k5 = 5 }
+      game._asks = { grow = function()
+        local gone = host.DELETE
+        host.update { k1 = gone, k2 = gone, k3 = gone, k4 = gone, k5 = gone, a = 1, large = ("x"):rep(30000), z = { y = 2 } }
+      end }
+    ]], '"neteria://0.0.0.0:40080"'))
+    local ann, bob = follow(world:connect "neteria"), world:connect "neteria"
+    world:advance(1)
+    assert.same({ k1 = 1, k2 = 2, k3 = 3, k4 = 4, k5 = 5 }, ann.copy.state)
+    bob:event("grow", {})
+    world:advance(2)
+    assert.same({ a = 1, z = { y = 2 } }, ann.copy.state)
+    assert.matches("too large for one notify of neteria", table.concat(world.log, "\n"), 1, true)
+    local late = follow(world:connect "neteria")
+    world:advance(1)
+    assert.same({ a = 1, z = { y = 2 } }, late.copy.state)
+  end)
+
   it("get a large state in parts", function()
     world = sim.run_text(rules [[
       function game.connect(client) host.subscribe(client) end
