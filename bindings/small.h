@@ -27,7 +27,8 @@
 #endif
 
 enum {
-  UMP__SMALL_GRAIN = 16, /* bytes: sizes are rounded up to it, and what malloc aligns to as well */
+  UMP__SMALL_GRAIN = 8,  /* bytes: sizes are rounded up to it; all that Lua asks for and promises (its LUAI_MAXALIGN), and most
+                            of its objects fill it: a table is 56 bytes */
   UMP__SMALL_MOST = 256, /* bytes; above it are growing lists and long texts, which are malloc's */
 };
 
