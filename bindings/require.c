@@ -143,6 +143,14 @@ static struct ump_bytes without_first_comment(struct ump_bytes text) {
   return ump_bytes(text.p + skipped, text.n - skipped);
 }
 
+/* Raises what load said, with the file's name also where Lua tells no place: code that is binary, or nested too deeply. */
+static void fail_to_load(lua_State *L, const char *shown) {
+  const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  bool placed = said && (strstr(said, shown) || strncmp(said, "...", 3) == 0); /* the end of a long name */
+  if (said && !placed && !strstr(said, "not enough memory")) lua_pushfstring(L, "%s: %s", shown, said);
+  lua_error(L);
+}
+
 /* Pushes the function that folder/name is, and true; false when there is no such file. shown: the name in messages. */
 static bool push_file(lua_State *L, const char *folder, const char *name, const char *shown) {
   char path[PATH_CAP];
@@ -162,7 +170,8 @@ static bool push_file(lua_State *L, const char *folder, const char *name, const 
   if (n < 0) luaL_error(L, "%s: cannot be read: %s", shown, strerror(errno));
   remember(L, path, name, ump_bytes(p, (size_t)n));
   lua_pushfstring(L, "@%s", shown);
-  if (ump__load_text(L, without_first_comment(ump_bytes(p, (size_t)n)), lua_tostring(L, -1)) != LUA_OK) lua_error(L);
+  if (ump__load_text(L, without_first_comment(ump_bytes(p, (size_t)n)), lua_tostring(L, -1)) != LUA_OK)
+    fail_to_load(L, shown);
   lua_replace(L, -3); /* the userdata's place */
   lua_pop(L, 1);
   return true;

@@ -119,11 +119,13 @@ static void test_vm_require_takes_text_only_and_not_too_much(void **state) {
   open_files(&f, &t);
   put(&f, "root/binary.lua", "\33Lua\x54");
   put(&f, "root/wrong.lua", "local x = 1\nlocal = 2\n");
+  run("(printf 'return '; head -c 300 /dev/zero | tr '\\0' '(') > %s/deep.lua%s", f.root, "");
   put(&f, "root/fails.lua", "\nerror 'on purpose'");
   run("head -c 1048577 /dev/zero > %s/big.lua; printf 'return 1 --' > %s/most.lua", f.root, f.root);
   run("head -c 1048565 /dev/zero | tr '\\0' - >> %s/most.lua%s", f.root, "");
   vm_test_open(&t);
-  vm_test_fails(&t, "require 'binary'", UMP_VM_EERROR, "attempt to load a binary chunk (mode is 't')");
+  vm_test_fails(&t, "require 'binary'", UMP_VM_EERROR, "root/binary.lua: attempt to load a binary chunk");
+  vm_test_fails(&t, "require 'deep'", UMP_VM_EERROR, "root/deep.lua: C stack overflow");
   vm_test_fails(&t, "require 'big'", UMP_VM_EERROR, "root/big.lua: is larger than 1 MiB");
   vm_test_gives(&t, "return require 'most'", "1");
   vm_test_fails(&t, "require 'wrong'", UMP_VM_EERROR, "root/wrong.lua:2: <name> expected near '='");
