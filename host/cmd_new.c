@@ -153,6 +153,12 @@ struct new_options {
   bool update;
 };
 
+static void put_quoted(const char *path) { /* for a shell; only the folders before the name can hold anything odd */
+  putchar('\'');
+  for (; *path; path++) fputs(*path == '\'' ? "'\\''" : (char[]){*path, 0}, stdout);
+  putchar('\'');
+}
+
 static int say_error(const struct making *m) {
   fprintf(stderr, "umpire new: %s\n", m->error);
   return EXIT_RULEBOOK;
@@ -179,9 +185,11 @@ static int make(const struct command *self, struct making *m, const char *path) 
     remove_folder(path);
     return say_error(m);
   }
-  printf("%s is made. Type next:\n\n  cd '%s'\n  umpire check %s.lua\n  umpire test\n  umpire run %s.lua --watch\n\n"
+  printf("%s is made. Type next:\n\n  cd ", path);
+  put_quoted(path);
+  printf("\n  umpire check %s.lua\n  umpire test\n  umpire run %s.lua --watch\n\n"
          "%s/README.md says what is in it.\n",
-         path, path, m->name, m->name, path);
+         m->name, m->name, path);
   return EXIT_OK;
 }
 
