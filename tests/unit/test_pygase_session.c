@@ -165,6 +165,21 @@ static void test_pygase_guessing_acks_ends_in_silence(void **state) {
   pg_close(&w);
 }
 
+/* Two packages 64 apart would else make 64 acks right. */
+static void test_pygase_ack_of_a_sequence_that_was_left_out_proves_nothing(void **state) {
+  (void)state;
+  struct pg_world w;
+  pg_open(&w, (struct pg_cfg){0});
+  pg_say(&w, pg_addr(1, 5000), 1, 0, 0);
+  unsigned first = pg_take(&w)->sequence;
+  pg_say(&w, pg_addr(1, 5000), 65, 0, 0);
+  pg_say(&w, pg_addr(1, 5000), 66, pg_add((uint16_t)first, 30), 0);
+  assert_int_equal(w.n_connects, 0);
+  pg_say(&w, pg_addr(1, 5000), 67, pg_add((uint16_t)first, 64), 0);
+  assert_int_equal(w.n_connects, 1);
+  pg_close(&w);
+}
+
 static void test_pygase_what_an_unproven_address_is_sent_stays_below_three_times(void **state) {
   (void)state;
   struct pg_world w;
@@ -660,6 +675,7 @@ int main(void) {
       cmocka_unit_test(test_pygase_ack_of_a_sequence_that_was_sent_connects),
       cmocka_unit_test(test_pygase_late_package_of_a_newcomer_is_taken_and_not_answered),
       cmocka_unit_test(test_pygase_guessing_acks_ends_in_silence),
+      cmocka_unit_test(test_pygase_ack_of_a_sequence_that_was_left_out_proves_nothing),
       cmocka_unit_test(test_pygase_what_an_unproven_address_is_sent_stays_below_three_times),
       cmocka_unit_test(test_pygase_events_of_a_newcomer_are_held_and_judged_once_it_is_connected),
       cmocka_unit_test(test_pygase_at_most_8_kib_of_events_are_held),

@@ -121,6 +121,7 @@ struct pg_session {
   uint16_t sequence;             /* the last one sent */
   uint32_t n_sendings;           /* packages sent */
   uint64_t confirmed;            /* bit k: the one sent k packages ago has been confirmed */
+  uint64_t really;               /* the same: it was sent, and not left out */
   uint32_t sent_us[PG_SENDINGS]; /* when, in microseconds modulo 2^32; [(n_sendings - 1 - k) % PG_SENDINGS] */
 
   bool congested;

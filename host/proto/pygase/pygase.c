@@ -57,9 +57,10 @@ static void hold(struct ump_pygase *n, struct pg_session *s, struct ump_bytes ev
   n->counts[PG_events_held] += n->n_events;
 }
 
+/* What was left out because its own sequences jumped proves nothing: jumps would make guessing cheap. */
 static bool proves(const struct pg_session *s, const struct package *p) {
   int ago = p->ack && s->n_sendings ? pg_ahead(s->sequence, p->ack) : -1;
-  return ago >= 0 && (uint32_t)ago < s->n_sendings && ago < PG_NEW_ANSWERS;
+  return ago >= 0 && (uint32_t)ago < s->n_sendings && ago < PG_NEW_ANSWERS && s->really >> ago & 1;
 }
 
 /* It answers what we sent while it had a place, which others have taken since: hardening T5. */
@@ -75,6 +76,7 @@ static struct pg_session *newcomer(struct ump_pygase *n, const struct package *p
   if (!s || !echo) return s;
   s->sequence = pg_add(p->sequence, s->shift); /* nothing newer can have been sent */
   s->n_sendings = PG_NEW_ECHOES;
+  s->really = ((uint64_t)1 << PG_NEW_ECHOES) - 1;
   for (int i = 0; i < PG_NEW_ECHOES; i++) s->sent_us[i] = (uint32_t)(n->now / UMP_US);
   return s;
 }

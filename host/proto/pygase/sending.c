@@ -67,7 +67,7 @@ static void look_at_congestion(struct ump_pygase *n, struct pg_session *s) {
 
 static void number(struct ump_pygase *n, struct pg_session *s) {
   if (s->n_sendings >= PG_SENDINGS && !(s->confirmed >> (PG_SENDINGS - 1))) pg_count(n, PG_packages_lost);
-  s->confirmed <<= 1;
+  s->confirmed <<= 1, s->really <<= 1;
   s->sent_us[s->n_sendings++ % PG_SENDINGS] = micros(n->now);
 }
 
@@ -76,6 +76,7 @@ static void write_header(struct ump_pygase *n, struct pg_session *s, struct ump_
   int ahead = s->n_sendings ? pg_ahead(sequence, s->sequence) : 1;
   s->sequence = sequence;
   for (int i = ahead < PG_SENDINGS ? ahead : PG_SENDINGS; i > 0; i--) number(n, s);
+  s->really |= 1;
   ump_write_u32be(w, PG_ID);
   ump_write_u16be(w, sequence);
   ump_write_u16be(w, s->in.newest);
