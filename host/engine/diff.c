@@ -120,11 +120,12 @@ static bool walk_node(struct walk *w, const struct ump_node *n, const struct ump
     return true;
   }
   size_t at = w->out->n;
-  bool merged = before && was == UMP__MAP; /* the client has a map there; else even an empty one is news */
+  /* The client has a map there, and has had nothing else meanwhile; else even an empty one is news. */
+  bool merged = before && was == UMP__MAP, stayed = merged && !ended_between(w, n);
   ump__out_map(w->out, 0);
   /* Tombs of a map that came, went and came again matter for who met it on the way. */
   uint32_t count = walk_keys(w, n, merged || (had == has) ? had : NULL, has);
-  if (!count && merged) return false;
+  if (!count && stayed) return false;
   ump__out_recount(w->out, at, count);
   return true;
 }
