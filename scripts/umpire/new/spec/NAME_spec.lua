@@ -60,7 +60,7 @@ describe("@NAME@", function()
   end)
 
   it("loses nothing in a reload, on a bad network", function()
-    world:network { loss = 0.2, duplicate = 0.1, lag = 0.05, jitter = 0.03 }
+    world:network { loss = 0.1, duplicate = 0.1, lag = 0.05, jitter = 0.03 }
     ann:event("guess", 50)
     local ok, report = world:reload()
     assert.is_true(ok, report)
