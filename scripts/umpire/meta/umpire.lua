@@ -183,6 +183,9 @@ function Rulebook.load(saved, from_version) end
 ---state, at most once a version, and only when the state has changed. It must change nothing. If it fails, the client keeps
 ---the view that it had; a newcomer sees nothing.
 ---
+---A view that changes takes effect with the next update. One that is under way in parts, because it is larger than a packet, is
+---told to its end first: with the values of the time when they could be seen, and then what is hidden now is removed.
+---
 ---    function game.view(client, state)
 ---      return { players = state.players, hands = { [client.id] = true }, deck = { size = true } }
 ---    end
