@@ -4,9 +4,9 @@
 
 #include "bindings/vm_state.h"
 
-/* A memory error unwinds without a message handler, so the place is noted here, before. Only for a new block: a stack that is
- * being moved (Lua 5.4.5 and later keep offsets in place of its pointers meanwhile) must not be looked at. Lua collects
- * garbage and asks once more after a refusal; the note counts only if the call fails. */
+/* A memory error unwinds without a message handler, so the place is noted here, before. Only for a new block: a stack
+ * that is being moved (Lua 5.4.5 and later keep offsets in place of its pointers meanwhile) must not be looked at. Lua
+ * collects garbage and asks once more after a refusal; the note counts only if the call fails. */
 static void *refuse(struct ump_vm *vm, const void *p) {
   if (!p && vm->in_call && !vm->refused_where[0]) ump__where(vm->running, vm->refused_where, sizeof vm->refused_where);
   lua_Debug ar; /* going up the levels looks at no stack, but takes its time: once in a call */
@@ -15,7 +15,9 @@ static void *refuse(struct ump_vm *vm, const void *p) {
   return NULL;
 }
 
-static bool small(size_t n) { return UMP__SMALL_USED && n <= UMP__SMALL_MOST; }
+static bool small(size_t n) {
+  return UMP__SMALL_USED && n <= UMP__SMALL_MOST;
+}
 
 /* Of a block that is there. NULL: no memory, and p is as it was. */
 static void *resize(struct ump_vm *vm, void *p, size_t old_n, size_t n) {
@@ -24,8 +26,10 @@ static void *resize(struct ump_vm *vm, void *p, size_t old_n, size_t n) {
   void *q = small(n) ? ump__small_take(&vm->small, n) : malloc(n);
   if (!q) return NULL;
   memcpy(q, p, old_n < n ? old_n : n);
-  if (small(old_n)) ump__small_give(&vm->small, p, old_n);
-  else free(p);
+  if (small(old_n))
+    ump__small_give(&vm->small, p, old_n);
+  else
+    free(p);
   return q;
 }
 
@@ -48,8 +52,10 @@ void *ump__vm_alloc(void *ctx, void *p, size_t old_n, size_t n) {
   struct ump_vm *vm = ctx;
   if (n == 0) {
     if (!p) return NULL;
-    if (small(old_n)) ump__small_give(&vm->small, p, old_n);
-    else free(p);
+    if (small(old_n))
+      ump__small_give(&vm->small, p, old_n);
+    else
+      free(p);
     vm->memory -= old_n;
     return NULL;
   }

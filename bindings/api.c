@@ -52,9 +52,9 @@ int ump__api_failed(lua_State *L, const char *function, int err) {
 /* ---- the table ---- */
 
 static const char *const absent_names[] = {
-    "notify", "broadcast", "clients", "kick",   "now", "after",   "every", "cancel", "spawn",
-    "yield",  "sleep",     "uuid",    "random", "log", "invalid", "null",  "array",  "api",
-    "update", "state",     "DELETE",  "subscribe", "unsubscribe",
+    "notify", "broadcast", "clients", "kick",  "now",    "after",     "every",       "cancel",
+    "spawn",  "yield",     "sleep",   "uuid",  "random", "log",       "invalid",     "null",
+    "array",  "api",       "update",  "state", "DELETE", "subscribe", "unsubscribe",
 };
 
 static int host_index(lua_State *L) {

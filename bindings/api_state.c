@@ -12,15 +12,17 @@ static int refused(lua_State *L, int err, const struct ump_state_fault *why) {
   const char *at = *why->path ? lua_pushfstring(L, "value at patch.%s", why->path) : "the patch";
   if (err == UMP_ENOMEM) return luaL_error(L, "%s: not enough memory", me);
   if (err == UMP_ETOOBIG)
-    return luaL_error(L,
-                      "%s: %s is too large for the packets of %s: %I bytes with its path. Put it under several keys, or "
-                      "make it shorter",
-                      me, at, why->scheme, (LUAI_UACINT)why->size);
+    return luaL_error(
+        L,
+        "%s: %s is too large for the packets of %s: %I bytes with its path. Put it under several keys, or "
+        "make it shorter",
+        me, at, why->scheme, (LUAI_UACINT)why->size);
   if (err == UMP_EFULL && why->most)
-    return luaL_error(L,
-                      "%s: %s %s: %I, and %I is the limit (--state-memory, --state-keys). Remove what nobody needs any more "
-                      "with host.DELETE",
-                      me, at, why->why, (LUAI_UACINT)why->size, (LUAI_UACINT)why->most);
+    return luaL_error(
+        L,
+        "%s: %s %s: %I, and %I is the limit (--state-memory, --state-keys). Remove what nobody needs any more "
+        "with host.DELETE",
+        me, at, why->why, (LUAI_UACINT)why->size, (LUAI_UACINT)why->most);
   return luaL_error(L, "%s: %s %s", me, at, why->why);
 }
 
@@ -64,7 +66,8 @@ static void check_words(lua_State *L, struct ump_book *b, const struct ump_clien
   if (!c->channel) return;
   const char *mode = channel_mode(L, b, c);
   if (mode && strcmp(mode, "data") == 0)
-    luaL_error(L, "%s: channel '%s' carries bytes without bounds; declare it as mode = \"chunk\" or \"rpc\"", me, c->channel);
+    luaL_error(L, "%s: channel '%s' carries bytes without bounds; declare it as mode = \"chunk\" or \"rpc\"", me,
+               c->channel);
   if (!mode || strcmp(mode, "rpc") != 0) return;
   ump_plain_put_string(&w, ump_bytes("{}", 2));
   n.data = ump_written(&w);

@@ -1,11 +1,14 @@
-/* Errors in handlers, as the log tells them: the line of the rulebook, the way there, and for whose event it was called. */
+/* Errors in handlers, as the log tells them: the line of the rulebook, the way there, and for whose event it was
+ * called. */
 #include <stdio.h>
 
 #include "bindings/book.h"
 
 enum { MESSAGE = 1500, DATA = 160 };
 
-static void put(struct ump_writer *w, const char *text) { ump_write_text(w, text); }
+static void put(struct ump_writer *w, const char *text) {
+  ump_write_text(w, text);
+}
 
 static void put_cut(struct ump_writer *w, struct ump_bytes text, size_t most) {
   bool cut = text.n > most;
@@ -52,8 +55,8 @@ static void put_client(struct ump_writer *w, const struct ump_client *c) {
 }
 
 static void put_cause(struct ump_writer *w, const struct ump_book *b, const struct ump_cause *cause) {
-  static const char *const deeds[UMP_N_DEEDS] = {"legal", "connect", "disconnect", "login", "tick", "a timer",
-                                                 "a micro-thread", "view"};
+  static const char *const deeds[UMP_N_DEEDS] = {"legal", "connect", "disconnect",     "login",
+                                                 "tick",  "a timer", "a micro-thread", "view"};
   bool in_execute = cause->deed == UMP_DO_EVENT && b->costs && b->costing.part;
   put(w, "\n    called for ");
   put(w, in_execute ? "execute" : deeds[cause->deed]);

@@ -1,10 +1,10 @@
 /* The time budget of a call into Lua.
  *
  * With a watchdog nothing runs along until a call overruns: then a signal handler arms a hook that fires at every call,
- * return, line and instruction. Without one, a hook counts instructions all along, which costs about half of Lua's speed but
- * gives the same run every time. Either way a spent budget sets `tripped`, and from then on the hook raises wherever Lua code
- * runs, and our own pcall, xpcall, coroutine and load functions raise again what they caught. What is raised is the address
- * of `trip`, which no rulebook ever gets hold of.
+ * return, line and instruction. Without one, a hook counts instructions all along, which costs about half of Lua's
+ * speed but gives the same run every time. Either way a spent budget sets `tripped`, and from then on the hook raises
+ * wherever Lua code runs, and our own pcall, xpcall, coroutine and load functions raise again what they caught. What is
+ * raised is the address of `trip`, which no rulebook ever gets hold of.
  *
  * The hook of a state is armed anew by everyone who notices the trip, because each coroutine has its own. */
 #include <stdio.h>
@@ -18,7 +18,9 @@ enum { EVERYTHING = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 
 static const char trip;
 
-bool ump__budget_is_trip(lua_State *L, int index) { return lua_touserdata(L, index) == (void *)&trip; }
+bool ump__budget_is_trip(lua_State *L, int index) {
+  return lua_touserdata(L, index) == (void *)&trip;
+}
 
 void ump__where(lua_State *L, char *out, size_t cap) {
   lua_Debug ar;
@@ -35,16 +37,21 @@ static void on_interrupt(lua_State *L, lua_Debug *ar);
 static void on_count(lua_State *L, lua_Debug *ar);
 
 /* Goes through all levels of calls, of which there may be 300 000. */
-static void arm_anew(lua_State *L) { lua_sethook(L, on_interrupt, EVERYTHING, 1); }
+static void arm_anew(lua_State *L) {
+  lua_sethook(L, on_interrupt, EVERYTHING, 1);
+}
 
 static void arm(lua_State *L) {
   if (lua_gethook(L) != on_interrupt || lua_gethookmask(L) != EVERYTHING) arm_anew(L);
 }
 
-/* Back to how a state's hook is when nothing is wrong. A signal may come in the middle, so the trip is looked at again. */
+/* Back to how a state's hook is when nothing is wrong. A signal may come in the middle, so the trip is looked at again.
+ */
 static void disarm(lua_State *L, struct ump_vm *vm) {
-  if (vm->gate) lua_sethook(L, NULL, 0, 0);
-  else lua_sethook(L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
+  if (vm->gate)
+    lua_sethook(L, NULL, 0, 0);
+  else
+    lua_sethook(L, on_count, LUA_MASKCOUNT, UMP__COUNT_STEP);
   if (vm->tripped) arm(L);
 }
 
@@ -63,7 +70,8 @@ static void note_soft(lua_State *L, struct ump_vm *vm) {
   ump__where(L, vm->soft_where, sizeof vm->soft_where);
 }
 
-/* Also fires in a coroutine that was interrupted in an earlier call and is resumed in this one: then it only disarms. */
+/* Also fires in a coroutine that was interrupted in an earlier call and is resumed in this one: then it only disarms.
+ */
 static void on_interrupt(lua_State *L, lua_Debug *ar) {
   struct ump_vm *vm = ump_vm_of(L);
   (void)ar;
@@ -90,11 +98,13 @@ void ump_vm_charge(lua_State *L, size_t steps) {
   if (vm->tripped) ump__budget_raise(L);
 }
 
-/* Interrupted code is whatever the thread was doing: nothing but flags and lua_sethook here. That may have come in the middle
- * of another lua_sethook, or of a call, so it is armed anew each time. */
+/* Interrupted code is whatever the thread was doing: nothing but flags and lua_sethook here. That may have come in the
+ * middle of another lua_sethook, or of a call, so it is armed anew each time. */
 void ump__budget_interrupt(struct ump_vm *vm, bool hard) {
-  if (hard) vm->tripped = 1;
-  else vm->soft_due = 1;
+  if (hard)
+    vm->tripped = 1;
+  else
+    vm->soft_due = 1;
   arm_anew(vm->running);
 }
 
@@ -141,8 +151,8 @@ static void log_soft(struct ump_vm *vm) {
   int n = snprintf(text, sizeof text, "%s: this call took about %lld ms; over %lld ms it is logged, over %lld ms ended",
                    where, (long long)(took / UMP_MS), (long long)(vm->cfg.soft / UMP_MS),
                    (long long)(vm->cfg.hard / UMP_MS));
-  if (untold) snprintf(text + n, sizeof text - (size_t)n, " (%llu more like it since the last line)",
-                       (unsigned long long)untold);
+  if (untold)
+    snprintf(text + n, sizeof text - (size_t)n, " (%llu more like it since the last line)", (unsigned long long)untold);
   ump_log_text(vm->cfg.log, UMP_WARN, "slow_rule", NULL, text);
 }
 

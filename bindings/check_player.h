@@ -1,5 +1,5 @@
-/* A protocol without a wire, for `umpire check`: clients are made and say what they are told to, and what they are told is
- * dropped. One listener; the scheme is whatever the rulebook shall believe that its clients speak. */
+/* A protocol without a wire, for `umpire check`: clients are made and say what they are told to, and what they are told
+ * is dropped. One listener; the scheme is whatever the rulebook shall believe that its clients speak. */
 #ifndef UMP_BINDINGS_CHECK_PLAYER_H
 #define UMP_BINDINGS_CHECK_PLAYER_H
 
@@ -9,7 +9,7 @@ enum { UMP__PLAYERS = 16 };
 
 struct ump__player {
   struct ump_proto_ops ops;
-  struct ump_event pending; /* type UMP_EVENT_NONE: nothing */
+  struct ump_event pending;                 /* type UMP_EVENT_NONE: nothing */
   struct ump_client *clients[UMP__PLAYERS]; /* by session; NULL: refused, or gone */
   uint32_t listener;
 };

@@ -16,7 +16,7 @@ struct box {
 
 static const char class_key; /* its address is the registry key of the metatable */
 
-enum { DATA = 1 }; /* the user value */
+enum { DATA = 1 };  /* the user value */
 enum { AHEAD = 8 }; /* clients, between the call for memory and its use */
 
 static int gone(lua_State *L, const struct box *box) {
@@ -227,7 +227,8 @@ static inline __attribute__((always_inline)) void call_for(const struct ump_seat
   if (!seat->box) return;
   __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
   __builtin_prefetch(seat->box);
-  for (int line = 0; line < 3; line++) __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
+  for (int line = 0; line < 3; line++)
+    __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
 }
 
 void ump__client_expect(const struct ump_book *b, const struct ump_client *c, int step) {

@@ -1,6 +1,6 @@
-/* `umpire console`: a line of Lua in the VM in place, as one call into the rulebook, with its budget and with effects that
- * happen all or not at all. What can be named and how values are shown is scripts/umpire/console.lua; here is what it cannot
- * do itself. */
+/* `umpire console`: a line of Lua in the VM in place, as one call into the rulebook, with its budget and with effects
+ * that happen all or not at all. What can be named and how values are shown is scripts/umpire/console.lua; here is what
+ * it cannot do itself. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,7 +165,9 @@ struct asking {
 };
 
 static enum ump_console_answer answer_named(const char *name) {
-  return strcmp(name, "more") == 0 ? UMP_CONSOLE_MORE : strcmp(name, "done") == 0 ? UMP_CONSOLE_DONE : UMP_CONSOLE_ERROR;
+  return strcmp(name, "more") == 0   ? UMP_CONSOLE_MORE
+         : strcmp(name, "done") == 0 ? UMP_CONSOLE_DONE
+                                     : UMP_CONSOLE_ERROR;
 }
 
 static int ask_body(lua_State *L) {
@@ -190,7 +192,8 @@ static int ask_body(lua_State *L) {
 static void put_error(struct ump_buf *out, struct ump_bytes message) {
   static const char ours[] = "    " SCRIPT ":", place[] = SCRIPT ":";
   if (message.n > sizeof place && memcmp(message.p, place, sizeof place - 1) == 0) {
-    const uint8_t *text = memchr(message.p + sizeof place, ' ', message.n - sizeof place); /* behind "console.lua:12:" */
+    const uint8_t *text =
+        memchr(message.p + sizeof place, ' ', message.n - sizeof place); /* behind "console.lua:12:" */
     if (text) message.n -= (size_t)(text + 1 - message.p), message.p = text + 1;
   }
   while (message.n) {
@@ -202,10 +205,11 @@ static void put_error(struct ump_buf *out, struct ump_bytes message) {
   if (out->n && out->p[out->n - 1] == '\n') out->n--;
 }
 
-/* What somebody who only looks keeps in variables must not become memory that the game does not get: with more than half of
- * it in use the console begins anew. Taking a field away asks for no memory and raises no error. */
+/* What somebody who only looks keeps in variables must not become memory that the game does not get: with more than
+ * half of it in use the console begins anew. Taking a field away asks for no memory and raises no error. */
 static void forget_much(struct ump_book *b, struct ump_buf *text) {
-  static const char told[] = "(the rulebook's memory is more than half full: what this console had in variables is forgotten)";
+  static const char told[] =
+      "(the rulebook's memory is more than half full: what this console had in variables is forgotten)";
   lua_State *L = b->vm->L;
   if (ump_vm_memory(b->vm) <= b->vm->memory_max / 2) return;
   lua_pushnil(L);

@@ -9,12 +9,12 @@
 #include "engine/client.h"
 
 enum {
-  SLOTS = 256,    /* of the table; at most UMP_COST_ROWS are used */
-  SURE = 64,      /* calls of a kind that are all measured */
-  ONE_IN = 16,    /* of those behind them */
-  FIRST_BIT = 4,  /* 16 ns or bytes: less is not told apart */
-  QUARTERS = 4,   /* parts of a power of two: a percentile is right to a fifth */
-  BUCKETS = 160,  /* up to 2^44 */
+  SLOTS = 256,   /* of the table; at most UMP_COST_ROWS are used */
+  SURE = 64,     /* calls of a kind that are all measured */
+  ONE_IN = 16,   /* of those behind them */
+  FIRST_BIT = 4, /* 16 ns or bytes: less is not told apart */
+  QUARTERS = 4,  /* parts of a power of two: a percentile is right to a fifth */
+  BUCKETS = 160, /* up to 2^44 */
 };
 
 struct samples {
@@ -33,7 +33,7 @@ struct ump_cost_row {
   uint8_t n_name;       /* 0xFF: all events without a row of their own */
   char name[UMP_COST_NAME];
   uint64_t verdicts[4];
-  struct part part[2];  /* the second only of events */
+  struct part part[2]; /* the second only of events */
 };
 
 enum { NO_NAME = 0, OTHERS = 0xFF };
@@ -82,7 +82,8 @@ static uint64_t percentile(const struct samples *s, double share) {
 
 /* ---- rows ---- */
 
-/* A stranger may choose names that fall together: the row limit bounds what that costs, and only legal names have rows. */
+/* A stranger may choose names that fall together: the row limit bounds what that costs, and only legal names have rows.
+ */
 static size_t start_of(enum ump_deed deed, const char *protocol, struct ump_bytes name) {
   uint64_t h = (uint64_t)(uintptr_t)protocol ^ (uint64_t)deed << 32 ^ name.n, word;
   for (size_t i = 0; i < name.n; i += 8) {
@@ -103,15 +104,16 @@ static bool same_text(const char *a, const uint8_t *b, size_t n) {
   return x[0] == y[0] && x[1] == y[1];
 }
 
-static bool is_row(const struct ump_cost_row *r, enum ump_deed deed, const char *protocol, struct ump_bytes name, bool others) {
+static bool is_row(const struct ump_cost_row *r, enum ump_deed deed, const char *protocol, struct ump_bytes name,
+                   bool others) {
   if (r->deed != deed || r->protocol != protocol) return false;
   if (others || r->n_name == OTHERS) return others && r->n_name == OTHERS;
   return r->n_name == name.n && same_text(r->name, name.p, name.n);
 }
 
 /* make: a new row if it is not there; NULL: not there, or no room. */
-static struct ump_cost_row *row_of(struct ump_costs *costs, enum ump_deed deed, const char *protocol, struct ump_bytes name,
-                                   bool others, bool make) {
+static struct ump_cost_row *row_of(struct ump_costs *costs, enum ump_deed deed, const char *protocol,
+                                   struct ump_bytes name, bool others, bool make) {
   size_t at = start_of(deed, protocol, name);
   for (; costs->slot[at]; at = (at + 1) % SLOTS)
     if (is_row(costs->slot[at], deed, protocol, name, others)) return costs->slot[at];
@@ -149,7 +151,8 @@ void ump_costs_free(struct ump_costs *costs) {
 
 /* ---- a call ---- */
 
-void ump_costs_begin(struct ump_costs *costs, const struct ump_cause *cause, uint64_t allocated, struct ump_costing *out) {
+void ump_costs_begin(struct ump_costs *costs, const struct ump_cause *cause, uint64_t allocated,
+                     struct ump_costing *out) {
   struct ump_bytes name = name_of(cause);
   out->row = NULL, out->measured = true, out->part = 0; /* the rest is read of those that are measured */
   if (costs->last && is_row(costs->last, cause->deed, protocol_of(cause), name, false))
@@ -210,8 +213,8 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void tell_part(const struct ump_cost_row *r, unsigned part, ump_rules_cost_fn *tell, void *ctx) {
-  static const char *const handlers[UMP_N_DEEDS] = {"legal", "connect", "disconnect", "login", "tick", "timer", "micro-thread",
-                                                    "view"};
+  static const char *const handlers[UMP_N_DEEDS] = {"legal", "connect", "disconnect",   "login",
+                                                    "tick",  "timer",   "micro-thread", "view"};
   const struct part *p = &r->part[part];
   struct ump_rules_cost cost = {.handler = part ? "execute" : handlers[r->deed],
                                 .protocol = r->protocol,

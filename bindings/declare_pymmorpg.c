@@ -7,7 +7,8 @@ enum { VERSION_MAX = 64, IMAGE_MAX = 1 << 20 /* the most one message takes; wire
 
 static void wrong(struct ump_fields *f, const char *field, const char *should) { /* the value is on top */
   lua_State *L = f->L;
-  const char *got = lua_type(L, -1) == LUA_TSTRING ? lua_pushfstring(L, "\"%s\"", lua_tostring(L, -1)) : luaL_typename(L, -1);
+  const char *got =
+      lua_type(L, -1) == LUA_TSTRING ? lua_pushfstring(L, "\"%s\"", lua_tostring(L, -1)) : luaL_typename(L, -1);
   ump__found(f->findings, f->shown, ump__fields_line(f, field), "pymmorpg.%s must be %s, got %s", field, should, got);
 }
 
@@ -69,7 +70,8 @@ static uint32_t take_field(struct ump_fields *f, struct ump_buf *config) { /* ke
   if (name && strcmp(name, known[1]) == 0) return take_image(f, config);
   const char *near = name ? ump__nearest(name, known, 2) : NULL;
   ump__found(f->findings, f->shown, name ? ump__fields_line(f, name) : ump__fields_line(f, "pymmorpg"),
-             near ? "unknown field 'pymmorpg.%s': did you mean '%s'?" : "unknown field 'pymmorpg.%s': there are version and client_image",
+             near ? "unknown field 'pymmorpg.%s': did you mean '%s'?"
+                  : "unknown field 'pymmorpg.%s': there are version and client_image",
              name ? name : luaL_typename(L, -2), near);
   return 0;
 }

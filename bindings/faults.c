@@ -57,7 +57,7 @@ bool ump_faults_note(struct ump_faults *f, struct ump_bytes message, ump_time no
   if (new) begin(v = oldest(f), text, n_place);
   v->count++;
   v->seen = now;
-  if (!new && now - v->told < UMP_FAULT_AGAIN) return v->untold++, false;
+  if (!new &&now - v->told < UMP_FAULT_AGAIN) return v->untold++, false;
   *untold = v->untold;
   v->untold = 0;
   v->told = now;

@@ -6,8 +6,8 @@
 #include "bindings/fields.h"
 
 static const char *const known[] = {
-    "connect", "legal",   "execute",   "disconnect", "login",    "tick",
-    "save",    "load",    "view", /* UMP_N_HANDLERS handlers, then settings */
+    "connect", "legal",   "execute",   "disconnect", "login",    "tick",     "save",
+    "load",    "view", /* UMP_N_HANDLERS handlers, then settings */
     "api",     "version", "tick_rate", "listen",     "channels", "pymmorpg", "web",
 };
 enum { N_KNOWN = sizeof known / sizeof *known, API = 1, TICK_RATE_MAX = 1000 };
@@ -200,7 +200,8 @@ void ump__config_count(struct ump_buf *config, void (*put)(struct ump_writer *, 
   config->n += w.n;
 }
 
-void ump__config_recount(struct ump_buf *config, size_t at, void (*put)(struct ump_writer *, uint32_t), uint32_t count) {
+void ump__config_recount(struct ump_buf *config, size_t at, void (*put)(struct ump_writer *, uint32_t),
+                         uint32_t count) {
   if (config->failed) return;
   struct ump_writer w = ump_writer(config->p + at, config->n - at);
   put(&w, count);

@@ -52,7 +52,8 @@ static bool is_taken_away(const char *name) {
 static void judge_name(void *ctx, const struct ump_scan_name *n) {
   struct names *g = ctx;
   bool sets = n->kind == UMP_SCAN_SETS;
-  if ((!sets && n->kind != UMP_SCAN_READS) || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) || !first_time(g, n))
+  if ((!sets && n->kind != UMP_SCAN_READS) || has(g, g->env, n->name) || (!sets && has(g, g->set, n->name)) ||
+      !first_time(g, n))
     return;
   const char *near = ump__nearest(n->name, g->candidates, g->n_candidates);
   if (sets)

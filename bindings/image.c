@@ -1,8 +1,9 @@
-/* A folder as plain data: what PYMMORPG's `upgrade` sends to clients. It is read when the rulebook is loaded, so that what is sent
- * belongs to what judges, and so that protocols need no file system.
+/* A folder as plain data: what PYMMORPG's `upgrade` sends to clients. It is read when the rulebook is loaded, so that
+ * what is sent belongs to what judges, and so that protocols need no file system.
  *
- * Nothing outside the folder is ever opened: each step is an openat of one name with O_NOFOLLOW, from a descriptor of the folder
- * above, so a link put there while we read is refused by the system and not by a check that could come too late. */
+ * Nothing outside the folder is ever opened: each step is an openat of one name with O_NOFOLLOW, from a descriptor of
+ * the folder above, so a link put there while we read is refused by the system and not by a check that could come too
+ * late. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,9 @@ static bool names_add(struct names *s, const char *name) {
   return true;
 }
 
-static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_bytes(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static bool names_read(struct reading *r, DIR *dir, struct names *s) {
   struct dirent *d;
@@ -187,7 +190,9 @@ static int open_below(const char *root, const char *at) {
 
 static int open_folder(struct reading *r) { /* -1: error says why */
   int fd = open_below(r->image->root, r->image->path);
-  if (fd < 0) fail(r, UMP_EINVAL, errno == ELOOP || errno == ENOTDIR ? "no folder, or a link on the way:" : "cannot open", r->image->path);
+  if (fd < 0)
+    fail(r, UMP_EINVAL, errno == ELOOP || errno == ENOTDIR ? "no folder, or a link on the way:" : "cannot open",
+         r->image->path);
   return fd;
 }
 

@@ -164,7 +164,9 @@ static void restore(lua_State *L, const struct ump_json_lua *j, int t, bool mark
 /* lua-cjson keeps a buffer of malloc's while it decodes, and loses it when Lua runs out of memory under it. So it is
  * only asked when what may come of the text fits: "[0]," makes a table of 56 bytes, an element of 16 and a slot of 16
  * that may have just doubled, 26 bytes for each of its own; 64 leave room for other shapes. */
-static size_t in_use(lua_State *L) { return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024; }
+static size_t in_use(lua_State *L) {
+  return (size_t)lua_gc(L, LUA_GCCOUNT) * 1024;
+}
 
 static void need_room(lua_State *L, const struct ump_json_lua *j, size_t n_text) {
   size_t limit = j->memory ? j->memory : 64 << 20, need = 64 * n_text + 4096;
@@ -208,10 +210,10 @@ static bool push_scalar(lua_State *L, struct ump_bytes text) {
 }
 
 /* ---- flat data ----
- * One list or object of plain scalars, which is what nearly every event is, needs no parser: the text was checked, so each
- * of these knows what it meets. They take a position and give the one behind what they read, or NULL: it is something
- * else, for lua-cjson. Measured against that and the pass that makes integers of its floats, on [-1, 0]: 4500 instructions
- * against 300. */
+ * One list or object of plain scalars, which is what nearly every event is, needs no parser: the text was checked, so
+ * each of these knows what it meets. They take a position and give the one behind what they read, or NULL: it is
+ * something else, for lua-cjson. Measured against that and the pass that makes integers of its floats, on [-1, 0]: 4500
+ * instructions against 300. */
 
 static const uint8_t *skip_space(const uint8_t *p) { /* something that is no space comes before the end */
   while (is_space(*p)) p++;

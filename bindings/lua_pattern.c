@@ -1,5 +1,5 @@
-/* A pattern is a row of items. match_items goes through it; an item that leaves a choice (repetition, option, capture) tries
- * what follows by calling match_items again, and takes its next choice when that fails. */
+/* A pattern is a row of items. match_items goes through it; an item that leaves a choice (repetition, option, capture)
+ * tries what follows by calling match_items again, and takes its next choice when that fails. */
 #include "bindings/lua_pattern.h"
 
 #include <ctype.h>
@@ -8,8 +8,12 @@ enum { ESCAPE = '%', DEPTH_MAX = 200 };
 
 static const uint8_t *match_items(struct ump_pattern *m, const uint8_t *s, const uint8_t *p);
 
-static const uint8_t *subject_end(const struct ump_pattern *m) { return m->subject.p + m->subject.n; }
-static const uint8_t *pattern_end(const struct ump_pattern *m) { return m->pattern.p + m->pattern.n; }
+static const uint8_t *subject_end(const struct ump_pattern *m) {
+  return m->subject.p + m->subject.n;
+}
+static const uint8_t *pattern_end(const struct ump_pattern *m) {
+  return m->pattern.p + m->pattern.n;
+}
 
 static const uint8_t *fault(struct ump_pattern *m, enum ump_pattern_fault f) {
   if (!m->fault) m->fault = f;
@@ -32,18 +36,41 @@ static bool spend(struct ump_pattern *m, size_t n) {
 static bool in_class(int c, int name) {
   bool in;
   switch (tolower(name)) {
-  case 'a': in = isalpha(c); break;
-  case 'c': in = iscntrl(c); break;
-  case 'd': in = isdigit(c); break;
-  case 'g': in = isgraph(c); break;
-  case 'l': in = islower(c); break;
-  case 'p': in = ispunct(c); break;
-  case 's': in = isspace(c); break;
-  case 'u': in = isupper(c); break;
-  case 'w': in = isalnum(c); break;
-  case 'x': in = isxdigit(c); break;
-  case 'z': in = c == 0; break; /* of Lua 5.1, still understood by 5.4 */
-  default: return name == c;
+  case 'a':
+    in = isalpha(c);
+    break;
+  case 'c':
+    in = iscntrl(c);
+    break;
+  case 'd':
+    in = isdigit(c);
+    break;
+  case 'g':
+    in = isgraph(c);
+    break;
+  case 'l':
+    in = islower(c);
+    break;
+  case 'p':
+    in = ispunct(c);
+    break;
+  case 's':
+    in = isspace(c);
+    break;
+  case 'u':
+    in = isupper(c);
+    break;
+  case 'w':
+    in = isalnum(c);
+    break;
+  case 'x':
+    in = isxdigit(c);
+    break;
+  case 'z':
+    in = c == 0;
+    break; /* of Lua 5.1, still understood by 5.4 */
+  default:
+    return name == c;
   }
   return isupper(name) ? !in : in;
 }
@@ -57,7 +84,8 @@ static bool in_set(int c, const uint8_t *set, const uint8_t *last) {
     } else if (p + 2 < last && p[1] == '-') {
       if (p[0] <= c && c <= p[2]) return !complement;
       p += 2;
-    } else if (*p == c) return !complement;
+    } else if (*p == c)
+      return !complement;
   }
   return complement;
 }
@@ -79,10 +107,14 @@ static const uint8_t *item_end(struct ump_pattern *m, const uint8_t *p) {
 static bool fits(struct ump_pattern *m, const uint8_t *s, const uint8_t *p, const uint8_t *end) {
   if (s >= subject_end(m) || !spend(m, 1 + (size_t)(end - p) / 8)) return false;
   switch (*p) {
-  case '.': return true;
-  case ESCAPE: return in_class(*s, p[1]);
-  case '[': return in_set(*s, p + 1, end - 1);
-  default: return *p == *s;
+  case '.':
+    return true;
+  case ESCAPE:
+    return in_class(*s, p[1]);
+  case '[':
+    return in_set(*s, p + 1, end - 1);
+  default:
+    return *p == *s;
   }
 }
 
@@ -166,10 +198,14 @@ static const uint8_t *repeat_capture(struct ump_pattern *m, const uint8_t *s, in
 static bool match_special(struct ump_pattern *m, const uint8_t **s, const uint8_t **p) {
   const uint8_t *at = *p;
   if (*at != ESCAPE || at + 1 >= pattern_end(m)) return false;
-  if (at[1] == 'b') *s = balance(m, *s, at + 2), *p = at + 4;
-  else if (at[1] == 'f') *s = at_frontier(m, *s, at + 2, p) ? *s : NULL;
-  else if (isdigit(at[1])) *s = repeat_capture(m, *s, at[1]), *p = at + 2;
-  else return false;
+  if (at[1] == 'b')
+    *s = balance(m, *s, at + 2), *p = at + 4;
+  else if (at[1] == 'f')
+    *s = at_frontier(m, *s, at + 2, p) ? *s : NULL;
+  else if (isdigit(at[1]))
+    *s = repeat_capture(m, *s, at[1]), *p = at + 2;
+  else
+    return false;
   return true;
 }
 
@@ -220,7 +256,8 @@ const uint8_t *ump_pattern_match(struct ump_pattern *m, const uint8_t *at) {
   return match_items(m, at, m->pattern.p);
 }
 
-bool ump_pattern_capture(struct ump_pattern *m, int i, const uint8_t *from, const uint8_t *to, struct ump_capture *out) {
+bool ump_pattern_capture(struct ump_pattern *m, int i, const uint8_t *from, const uint8_t *to,
+                         struct ump_capture *out) {
   if (i >= m->n_captures) {
     *out = (struct ump_capture){from, to - from};
     m->index = i + 1;

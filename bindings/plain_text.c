@@ -3,7 +3,9 @@
 
 #include "bindings/value.h"
 
-static void put(struct ump_writer *w, const char *text) { ump_write_text(w, text); }
+static void put(struct ump_writer *w, const char *text) {
+  ump_write_text(w, text);
+}
 
 static void put_string(struct ump_writer *w, struct ump_bytes s) {
   put(w, "\"");
@@ -45,8 +47,10 @@ static void put_container(struct ump_writer *w, struct ump_reader *r, const stru
   bool first = true;
   struct ump_plain map;
   put(w, "{ ");
-  if (v->tag == UMP_PLAIN_MAP) put_pairs(w, r, v->count, depth, &first);
-  else put_items(w, r, v->count, depth, &first);
+  if (v->tag == UMP_PLAIN_MAP)
+    put_pairs(w, r, v->count, depth, &first);
+  else
+    put_items(w, r, v->count, depth, &first);
   if (v->tag == UMP_PLAIN_MIXED && ump_plain_get(r, &map)) put_pairs(w, r, map.count, depth, &first);
   put(w, first ? "}" : " }");
 }
@@ -59,15 +63,32 @@ static void put_value(struct ump_writer *w, struct ump_reader *r, int depth) {
     return;
   }
   switch (v.tag) {
-  case UMP_PLAIN_NIL: put(w, "nil"); break;
-  case UMP_PLAIN_NULL: put(w, "null"); break;
-  case UMP_PLAIN_DELETE: put(w, "host.DELETE"); break;
-  case UMP_PLAIN_FALSE: put(w, "false"); break;
-  case UMP_PLAIN_TRUE: put(w, "true"); break;
-  case UMP_PLAIN_INT: snprintf(text, sizeof text, "%lld", (long long)v.i), put(w, text); break;
-  case UMP_PLAIN_FLOAT: snprintf(text, sizeof text, "%.14g", v.f), put(w, text); break;
-  case UMP_PLAIN_STRING: put_string(w, v.s); break;
-  default: put_container(w, r, &v, depth - 1);
+  case UMP_PLAIN_NIL:
+    put(w, "nil");
+    break;
+  case UMP_PLAIN_NULL:
+    put(w, "null");
+    break;
+  case UMP_PLAIN_DELETE:
+    put(w, "host.DELETE");
+    break;
+  case UMP_PLAIN_FALSE:
+    put(w, "false");
+    break;
+  case UMP_PLAIN_TRUE:
+    put(w, "true");
+    break;
+  case UMP_PLAIN_INT:
+    snprintf(text, sizeof text, "%lld", (long long)v.i), put(w, text);
+    break;
+  case UMP_PLAIN_FLOAT:
+    snprintf(text, sizeof text, "%.14g", v.f), put(w, text);
+    break;
+  case UMP_PLAIN_STRING:
+    put_string(w, v.s);
+    break;
+  default:
+    put_container(w, r, &v, depth - 1);
   }
 }
 

@@ -1,8 +1,9 @@
 /* require and load: the only ways by which a rulebook gets more code, and always as text.
  *
- * require looks for a preloaded module of the host's, then below the shipped library, then below the rulebook's folder. Links
- * are followed only as long as they stay in the folder they start from (a mounted configuration is often made of such links).
- * Each file's path and content is remembered, so that the host can say which rules are judging, and watch them. */
+ * require looks for a preloaded module of the host's, then below the shipped library, then below the rulebook's folder.
+ * Links are followed only as long as they stay in the folder they start from (a mounted configuration is often made of
+ * such links). Each file's path and content is remembered, so that the host can say which rules are judging, and watch
+ * them. */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,8 +81,10 @@ static int base_load(lua_State *L) {
   if (!strchr(mode, 't')) {
     lua_pushfstring(L, "attempt to load a text chunk (mode is '%s')", mode);
     status = LUA_ERRSYNTAX;
-  } else if (text) status = ump__load_text(L, ump_bytes(text, n), name);
-  else status = lua_load(L, next_of_function, &pieces, name, "t");
+  } else if (text)
+    status = ump__load_text(L, ump_bytes(text, n), name);
+  else
+    status = lua_load(L, next_of_function, &pieces, name, "t");
   ump__budget_check(L);
   if (status != LUA_OK) {
     lua_pushnil(L);
@@ -113,7 +116,8 @@ static ssize_t read_file(const char *path, char *out, size_t cap) {
   size_t n = 0;
   ssize_t got = -1;
   if (fd < 0) return -1;
-  while (n < cap && ((got = read(fd, out + n, cap - n)) > 0 || (got < 0 && errno == EINTR))) n += got > 0 ? (size_t)got : 0;
+  while (n < cap && ((got = read(fd, out + n, cap - n)) > 0 || (got < 0 && errno == EINTR)))
+    n += got > 0 ? (size_t)got : 0;
   close(fd);
   return got < 0 && n < cap ? -1 : (ssize_t)n;
 }
@@ -143,7 +147,8 @@ static struct ump_bytes without_first_comment(struct ump_bytes text) {
   return ump_bytes(text.p + skipped, text.n - skipped);
 }
 
-/* Raises what load said, with the file's name also where Lua tells no place: code that is binary, or nested too deeply. */
+/* Raises what load said, with the file's name also where Lua tells no place: code that is binary, or nested too deeply.
+ */
 static void fail_to_load(lua_State *L, const char *shown) {
   const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   bool placed = said && (strstr(said, shown) || strncmp(said, "...", 3) == 0); /* the end of a long name */
@@ -198,7 +203,8 @@ void ump_vm_load_file(lua_State *L, const char *file) {
 
 /* ---- require ---- */
 
-/* Pushes the name with '.' between its parts, so that "a/b" and "a.b" are one module. Raises if it could lead elsewhere. */
+/* Pushes the name with '.' between its parts, so that "a/b" and "a.b" are one module. Raises if it could lead
+ * elsewhere. */
 static const char *push_canonical(lua_State *L, const char *name, size_t n) {
   char canonical[MODULE_MAX + 1];
   char last = '.';
@@ -210,7 +216,8 @@ static const char *push_canonical(lua_State *L, const char *name, size_t n) {
     canonical[i] = last = c;
   }
   if (!ok || last == '.')
-    luaL_error(L, "require '%s': a module's name is made of letters, digits, '_' and '-', with '.' or '/' between folders",
+    luaL_error(L,
+               "require '%s': a module's name is made of letters, digits, '_' and '-', with '.' or '/' between folders",
                n <= MODULE_MAX ? name : "...");
   return lua_pushlstring(L, canonical, n);
 }
@@ -247,14 +254,15 @@ static int end_loading(lua_State *L) {
   return 0;
 }
 
-/* Notes that a module is being loaded until the calling C function ends. A spent budget lets no __close run, so a note from
- * before one is stale. */
+/* Notes that a module is being loaded until the calling C function ends. A spent budget lets no __close run, so a note
+ * from before one is stale. */
 static void begin_loading(lua_State *L, const char *name) {
   lua_Integer trips = (lua_Integer)ump_vm_of(L)->trips;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ump__key_loading);
   if (lua_getfield(L, -1, name) == LUA_TNUMBER && lua_tointeger(L, -1) == trips)
-    luaL_error(L, "require '%s': it is still being loaded (two modules require each other); move what both need into a third",
-               name);
+    luaL_error(
+        L, "require '%s': it is still being loaded (two modules require each other); move what both need into a third",
+        name);
   lua_pushinteger(L, trips);
   lua_setfield(L, -3, name);
   lua_pop(L, 2);
@@ -268,7 +276,8 @@ static void begin_loading(lua_State *L, const char *name) {
   lua_toclose(L, -1);
 }
 
-/* 1: name as given, 2: canonical name, 3: package.loaded, 4: note that it is being loaded, 5: loader, 6: its argument */
+/* 1: name as given, 2: canonical name, 3: package.loaded, 4: note that it is being loaded, 5: loader, 6: its argument
+ */
 static int base_require(lua_State *L) {
   size_t n;
   const char *given = luaL_checklstring(L, 1, &n);
@@ -325,9 +334,15 @@ void ump__sandbox_open_require(lua_State *L, int env) {
 
 /* ---- which files ---- */
 
-size_t ump_vm_n_files(const struct ump_vm *vm) { return vm->n_files; }
-const char *ump_vm_file(const struct ump_vm *vm, size_t i) { return vm->files[i].path; }
-uint64_t ump_vm_files_hash(const struct ump_vm *vm) { return vm->files_hash; }
+size_t ump_vm_n_files(const struct ump_vm *vm) {
+  return vm->n_files;
+}
+const char *ump_vm_file(const struct ump_vm *vm, size_t i) {
+  return vm->files[i].path;
+}
+uint64_t ump_vm_files_hash(const struct ump_vm *vm) {
+  return vm->files_hash;
+}
 
 void ump__require_deinit(struct ump_vm *vm) {
   for (size_t i = 0; i < vm->n_files; i++) free(vm->files[i].path);

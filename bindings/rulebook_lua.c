@@ -98,7 +98,8 @@ static int no_verdict(lua_State *L, const char *got) {
                                strcmp(got, "nil") == 0 ? " (does every path return?)" : ""));
 }
 
-/* Calls the function at FUNCTION; its results stay on the stack. True: legal as far as it goes; else *out says what it is. */
+/* Calls the function at FUNCTION; its results stay on the stack. True: legal as far as it goes; else *out says what it
+ * is. */
 static bool ask(lua_State *L, struct judging *j) {
   lua_pushvalue(L, FUNCTION);
   lua_pushvalue(L, CLIENT);
@@ -345,7 +346,9 @@ static void on_forget(void *self, struct ump_client *c) {
   ump__client_forget(self, c);
 }
 
-static void on_expect(const void *self, const struct ump_client *c, int step) { ump__client_expect(self, c, step); }
+static void on_expect(const void *self, const struct ump_client *c, int step) {
+  ump__client_expect(self, c, step);
+}
 
 static const struct ump_rulebook_ops ops = {
     .connect = on_connect,
@@ -369,7 +372,9 @@ static int host_module(lua_State *L) {
   return 1;
 }
 
-struct ump_book *ump__book_at(lua_State *L) { return ump_vm_user(L); }
+struct ump_book *ump__book_at(lua_State *L) {
+  return ump_vm_user(L);
+}
 
 const char *ump__book_intern(lua_State *L, const char *name) {
   const char *copy = lua_pushstring(L, name);

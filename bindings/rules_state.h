@@ -5,11 +5,11 @@
 #include "bindings/book.h"
 
 struct ump_rules {
-  struct ump_rules_cfg cfg;  /* path is not used: see path */
-  char *path, *root, *file;  /* owned; root and file are made of path at each load */
-  struct ump_book *book;     /* in place; NULL only while opening */
+  struct ump_rules_cfg cfg; /* path is not used: see path */
+  char *path, *root, *file; /* owned; root and file are made of path at each load */
+  struct ump_book *book;    /* in place; NULL only while opening */
   uint64_t loads, refused;
-  uint64_t errors, tripped;  /* of books that are gone */
+  uint64_t errors, tripped; /* of books that are gone */
 };
 
 void ump__report(struct ump_report *r, bool ok, struct ump_buf *text); /* r may be NULL; keeps what else is in it */

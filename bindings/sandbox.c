@@ -1,8 +1,9 @@
 /* The environment in which a rulebook runs: Lua as its authors know it, without the ways out.
  *
- * The stock libraries are opened into tables that nobody keeps; by name, what is harmless is taken from there, and what is not
- * is written anew here and in sandbox_*.c. A name that is on no list is not there, whatever Lua's next release adds.
- * Undefined globals, read or assigned, are errors: a misspelt name is found at its first use, not in the middle of a game. */
+ * The stock libraries are opened into tables that nobody keeps; by name, what is harmless is taken from there, and what
+ * is not is written anew here and in sandbox_*.c. A name that is on no list is not there, whatever Lua's next release
+ * adds. Undefined globals, read or assigned, are errors: a misspelt name is found at its first use, not in the middle
+ * of a game. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -14,7 +15,9 @@
 
 const char ump__key_env;
 
-void ump_vm_push_env(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &ump__key_env); }
+void ump_vm_push_env(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ump__key_env);
+}
 
 void ump__sandbox_take(lua_State *L, int from, int to, const char *const *names) {
   from = lua_absindex(L, from), to = lua_absindex(L, to);
@@ -66,7 +69,8 @@ static int base_pcall(lua_State *L) {
   return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall), 0);
 }
 
-/* Stands before a rulebook's message handler. In a spent budget it runs inside of our hook, where no hook interrupts it. */
+/* Stands before a rulebook's message handler. In a spent budget it runs inside of our hook, where no hook interrupts
+ * it. */
 static int call_handler(lua_State *L) {
   if (ump_vm_of(L)->tripped) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -164,17 +168,21 @@ static int base_collectgarbage(lua_State *L) {
   const char *option = luaL_optstring(L, 1, "collect");
   for (int i = 0; options[i]; i++) {
     if (strcmp(options[i], option) != 0) continue;
-    if (i == 0) lua_gc(L, LUA_GCSTEP, 0), lua_pushinteger(L, 0);
-    else if (i == 1) lua_pushboolean(L, lua_gc(L, LUA_GCSTEP, 0));
-    else if (i == 2) lua_pushnumber(L, (lua_Number)ump_vm_of(L)->memory / 1024);
-    else lua_pushboolean(L, 1);
+    if (i == 0)
+      lua_gc(L, LUA_GCSTEP, 0), lua_pushinteger(L, 0);
+    else if (i == 1)
+      lua_pushboolean(L, lua_gc(L, LUA_GCSTEP, 0));
+    else if (i == 2)
+      lua_pushnumber(L, (lua_Number)ump_vm_of(L)->memory / 1024);
+    else
+      lua_pushboolean(L, 1);
     return 1;
   }
   return luaL_error(L, "collectgarbage '%s' is not there in a rulebook: the host tunes its collector", option);
 }
 
-/* As Lua's own, which looks the name's string up again each time; here all of them are at hand, as upvalues. Rules that check
- * what clients send call this more often than anything else. */
+/* As Lua's own, which looks the name's string up again each time; here all of them are at hand, as upvalues. Rules that
+ * check what clients send call this more often than anything else. */
 static int base_type(lua_State *L) {
   int type = lua_type(L, 1);
   if (type == LUA_TNONE) luaL_checkany(L, 1);
@@ -189,13 +197,20 @@ static void push_type(lua_State *L) {
 
 /* ---- putting it together ---- */
 
-static const char *const from_base[] = {"assert", "error", "getmetatable", "ipairs", "pairs", "rawequal",
-                                        "select", "tonumber", "_VERSION", NULL};
-static const luaL_Reg own_base[] = {{"pcall", base_pcall}, {"xpcall", base_xpcall}, {"tostring", base_tostring},
-                                    {"setmetatable", base_setmetatable}, {"print", base_print}, {"warn", base_warn},
-                                    {"collectgarbage", base_collectgarbage}, {"next", ump__state_next},
-                                    {"rawget", ump__state_rawget}, {"rawset", ump__state_rawset},
-                                    {"rawlen", ump__state_rawlen}, {NULL, NULL}};
+static const char *const from_base[] = {"assert",   "error",  "getmetatable", "ipairs",   "pairs",
+                                        "rawequal", "select", "tonumber",     "_VERSION", NULL};
+static const luaL_Reg own_base[] = {{"pcall", base_pcall},
+                                    {"xpcall", base_xpcall},
+                                    {"tostring", base_tostring},
+                                    {"setmetatable", base_setmetatable},
+                                    {"print", base_print},
+                                    {"warn", base_warn},
+                                    {"collectgarbage", base_collectgarbage},
+                                    {"next", ump__state_next},
+                                    {"rawget", ump__state_rawget},
+                                    {"rawset", ump__state_rawset},
+                                    {"rawlen", ump__state_rawlen},
+                                    {NULL, NULL}};
 static const char *const from_utf8[] = {"char", "charpattern", "codepoint", "codes", "len", "offset", NULL};
 
 static void make_strict(lua_State *L, int env) {
@@ -249,7 +264,8 @@ void ump__sandbox_open(lua_State *L) {
   ump__sandbox_take(L, stock, lua_gettop(L), from_utf8);
   add_library(L, 1, "utf8");
   ump__sandbox_open_require(L, 1);
-  if (!ump_vm_of(L)->cfg.watchdog || ump_vm_of(L)->cfg.ordered) ump__sandbox_open_ordered(L, 1); /* the same run every time */
+  if (!ump_vm_of(L)->cfg.watchdog || ump_vm_of(L)->cfg.ordered)
+    ump__sandbox_open_ordered(L, 1); /* the same run every time */
   lua_pushvalue(L, 1);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   lua_pushvalue(L, 1);

@@ -1,5 +1,5 @@
-/* Coroutines that keep the budget: whoever resumes one says which state runs now, charges for it, and raises again in its own
- * state when the budget was spent inside. yield, status, running and isyieldable are Lua's own. */
+/* Coroutines that keep the budget: whoever resumes one says which state runs now, charges for it, and raises again in
+ * its own state when the budget was spent inside. yield, status, running and isyieldable are Lua's own. */
 #include <lauxlib.h>
 
 #include "bindings/vm_state.h"
@@ -7,7 +7,7 @@
 enum {
   CHARGE_CREATE = UMP__COUNT_STEP, /* a new coroutine counts its instructions from 0: short ones would be free */
   CHARGE_RESUME = 100,
-  CLOSE_DEPTH = 100,               /* a __close that closes a coroutine whose __close closes ...: each is a C frame */
+  CLOSE_DEPTH = 100, /* a __close that closes a coroutine whose __close closes ...: each is a C frame */
 };
 
 static lua_State *check_co(lua_State *L, int index) {
@@ -73,8 +73,8 @@ static int close_co(lua_State *L, lua_State *co) {
   return status;
 }
 
-/* A coroutine that was ended by the budget died inside of our hook, where Lua lets no hook run: its __close would be out of
- * reach, so they are not run. */
+/* A coroutine that was ended by the budget died inside of our hook, where Lua lets no hook run: its __close would be
+ * out of reach, so they are not run. */
 static bool died_of_budget(lua_State *co) {
   int status = lua_status(co);
   return status != LUA_OK && status != LUA_YIELD && ump__budget_is_trip(co, -1);
@@ -84,8 +84,8 @@ static bool died_of_budget(lua_State *co) {
 static bool is_closable(lua_State *L, lua_State *co) {
   lua_Debug ar;
   if (L == co) return false;
-  if (lua_status(co) != LUA_OK) return true;            /* suspended in a yield, or dead of an error */
-  return lua_getstack(co, 0, &ar) == 0;                 /* not started, or dead */
+  if (lua_status(co) != LUA_OK) return true; /* suspended in a yield, or dead of an error */
+  return lua_getstack(co, 0, &ar) == 0;      /* not started, or dead */
 }
 
 static int co_close(lua_State *L) {

@@ -1,4 +1,5 @@
-/* string.find, match, gmatch and gsub over the counting matcher of lua_pattern.c. Messages are worded like Lua's own. */
+/* string.find, match, gmatch and gsub over the counting matcher of lua_pattern.c. Messages are worded like Lua's own.
+ */
 #define _GNU_SOURCE /* memmem, whose time is linear in its text */
 #include <string.h>
 
@@ -17,23 +18,34 @@ static struct ump_bytes check_bytes(lua_State *L, int index) {
 
 static int raise_fault(lua_State *L, const struct ump_pattern *m) {
   switch (m->fault) {
-  case UMP_PATTERN_DEEP: return luaL_error(L, "pattern too complex");
-  case UMP_PATTERN_ENDS_IN_ESCAPE: return luaL_error(L, "malformed pattern (ends with '%%')");
-  case UMP_PATTERN_OPEN_SET: return luaL_error(L, "malformed pattern (missing ']')");
-  case UMP_PATTERN_BALANCE: return luaL_error(L, "malformed pattern (missing arguments to '%%b')");
-  case UMP_PATTERN_FRONTIER: return luaL_error(L, "missing '[' after '%%f' in pattern");
-  case UMP_PATTERN_MANY_CAPTURES: return luaL_error(L, "too many captures");
-  case UMP_PATTERN_BAD_CLOSE: return luaL_error(L, "invalid pattern capture");
-  case UMP_PATTERN_BAD_INDEX: return luaL_error(L, "invalid capture index %%%d", m->index);
-  case UMP_PATTERN_UNFINISHED: return luaL_error(L, "unfinished capture");
-  default: break;
+  case UMP_PATTERN_DEEP:
+    return luaL_error(L, "pattern too complex");
+  case UMP_PATTERN_ENDS_IN_ESCAPE:
+    return luaL_error(L, "malformed pattern (ends with '%%')");
+  case UMP_PATTERN_OPEN_SET:
+    return luaL_error(L, "malformed pattern (missing ']')");
+  case UMP_PATTERN_BALANCE:
+    return luaL_error(L, "malformed pattern (missing arguments to '%%b')");
+  case UMP_PATTERN_FRONTIER:
+    return luaL_error(L, "missing '[' after '%%f' in pattern");
+  case UMP_PATTERN_MANY_CAPTURES:
+    return luaL_error(L, "too many captures");
+  case UMP_PATTERN_BAD_CLOSE:
+    return luaL_error(L, "invalid pattern capture");
+  case UMP_PATTERN_BAD_INDEX:
+    return luaL_error(L, "invalid capture index %%%d", m->index);
+  case UMP_PATTERN_UNFINISHED:
+    return luaL_error(L, "unfinished capture");
+  default:
+    break;
   }
   const char *pattern = (const char *)m->pattern.p;
   bool cut = m->pattern.n > 60;
   lua_pushlstring(L, pattern, cut ? 60 : m->pattern.n);
-  return luaL_error(L, "the pattern '%s%s' is too costly for this text of %d bytes (it took over %d steps): make it more "
-                       "specific, or the text shorter", lua_tostring(L, -1), cut ? "..." : "", (int)m->subject.n,
-                    UMP_PATTERN_STEPS);
+  return luaL_error(L,
+                    "the pattern '%s%s' is too costly for this text of %d bytes (it took over %d steps): make it more "
+                    "specific, or the text shorter",
+                    lua_tostring(L, -1), cut ? "..." : "", (int)m->subject.n, UMP_PATTERN_STEPS);
 }
 
 /* Charges for what was done since the last time, and raises what went wrong. */
@@ -42,10 +54,10 @@ static void account(lua_State *L, const struct ump_pattern *m, uint64_t steps_be
   if (m->fault) raise_fault(L, m);
 }
 
-/* From `from` on, the first place where the pattern matches, and the end of the match; NULL: none. The same end as `not_end`
- * does not count (an empty match right behind the last). */
-static const uint8_t *search(lua_State *L, struct ump_pattern *m, const uint8_t *from, bool anchored, const uint8_t *not_end,
-                             const uint8_t **end) {
+/* From `from` on, the first place where the pattern matches, and the end of the match; NULL: none. The same end as
+ * `not_end` does not count (an empty match right behind the last). */
+static const uint8_t *search(lua_State *L, struct ump_pattern *m, const uint8_t *from, bool anchored,
+                             const uint8_t *not_end, const uint8_t **end) {
   const uint8_t *last = m->subject.p + m->subject.n;
   uint64_t before = m->steps;
   const uint8_t *to = NULL;
@@ -64,8 +76,10 @@ static const uint8_t *search(lua_State *L, struct ump_pattern *m, const uint8_t 
 static void push_capture(lua_State *L, struct ump_pattern *m, int i, const uint8_t *from, const uint8_t *to) {
   struct ump_capture c;
   if (!ump_pattern_capture(m, i, from, to, &c)) raise_fault(L, m);
-  if (c.n == UMP_CAPTURE_POSITION) lua_pushinteger(L, c.at - m->subject.p + 1);
-  else lua_pushlstring(L, (const char *)c.at, (size_t)c.n);
+  if (c.n == UMP_CAPTURE_POSITION)
+    lua_pushinteger(L, c.at - m->subject.p + 1);
+  else
+    lua_pushlstring(L, (const char *)c.at, (size_t)c.n);
 }
 
 /* All captures; `whole`: the match itself if there are none. How many. */
@@ -124,8 +138,12 @@ static int find_or_match(lua_State *L, bool find) {
   return 2 + push_captures(L, &m, from, to, false);
 }
 
-int ump__sandbox_find(lua_State *L) { return find_or_match(L, true); }
-int ump__sandbox_match(lua_State *L) { return find_or_match(L, false); }
+int ump__sandbox_find(lua_State *L) {
+  return find_or_match(L, true);
+}
+int ump__sandbox_match(lua_State *L) {
+  return find_or_match(L, false);
+}
 
 /* ---- gmatch ---- */
 
@@ -166,14 +184,19 @@ static void add_text(lua_State *L, struct ump_pattern *m, luaL_Buffer *out, cons
     luaL_addlstring(out, (const char *)p, (size_t)((escape ? escape : end) - p));
     if (!escape) return;
     int c = escape + 1 < end ? escape[1] : 0;
-    if (c == '%') luaL_addchar(out, '%');
-    else if (c == '0') luaL_addlstring(out, (const char *)from, (size_t)(to - from));
-    else if (c < '1' || c > '9') luaL_error(L, "invalid use of '%%' in replacement string");
-    else push_capture(L, m, c - '1', from, to), luaL_addvalue(out);
+    if (c == '%')
+      luaL_addchar(out, '%');
+    else if (c == '0')
+      luaL_addlstring(out, (const char *)from, (size_t)(to - from));
+    else if (c < '1' || c > '9')
+      luaL_error(L, "invalid use of '%%' in replacement string");
+    else
+      push_capture(L, m, c - '1', from, to), luaL_addvalue(out);
   }
 }
 
-/* What a function (called with the captures) or a table (looked up by the first) says. False: the match stays as it is. */
+/* What a function (called with the captures) or a table (looked up by the first) says. False: the match stays as it is.
+ */
 static bool add_answer(lua_State *L, struct ump_pattern *m, luaL_Buffer *out, const uint8_t *from, const uint8_t *to) {
   if (lua_type(L, 3) == LUA_TFUNCTION) {
     lua_pushvalue(L, 3);
@@ -207,15 +230,18 @@ int ump__sandbox_gsub(lua_State *L) {
   while (n < max && (from = search(L, &m, rest, anchored, last_end, &to))) {
     n++;
     luaL_addlstring(&out, (const char *)rest, (size_t)(from - rest));
-    if (type == LUA_TTABLE || type == LUA_TFUNCTION) changed |= add_answer(L, &m, &out, from, to);
-    else add_text(L, &m, &out, from, to), changed = true;
+    if (type == LUA_TTABLE || type == LUA_TFUNCTION)
+      changed |= add_answer(L, &m, &out, from, to);
+    else
+      add_text(L, &m, &out, from, to), changed = true;
     rest = last_end = to;
     if (anchored) break;
   }
   if (changed) {
     luaL_addlstring(&out, (const char *)rest, (size_t)(s.p + s.n - rest));
     luaL_pushresult(&out);
-  } else lua_pushvalue(L, 1);
+  } else
+    lua_pushvalue(L, 1);
   lua_pushinteger(L, n);
   return 2;
 }

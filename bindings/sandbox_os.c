@@ -1,5 +1,6 @@
-/* Time and chance as the host has them: os.time, os.clock, os.date, os.difftime, math.random. The same run from the same seed
- * gives the same numbers, so nothing here asks the system. Time is UTC: a rulebook judges alike wherever it runs. */
+/* Time and chance as the host has them: os.time, os.clock, os.date, os.difftime, math.random. The same run from the
+ * same seed gives the same numbers, so nothing here asks the system. Time is UTC: a rulebook judges alike wherever it
+ * runs. */
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,9 @@
 
 /* ---- the calendar (proleptic Gregorian); days count from 1970-01-01 ---- */
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t floor_div(int64_t a, int64_t b) {
+  return a / b - (a % b < 0);
+}
 
 /* With years that begin in March, the leap day is a year's last. */
 static int64_t days_of(int64_t year, int64_t month, int64_t day) { /* month 1..12 */
@@ -48,7 +51,8 @@ static int64_t time_field(lua_State *L, const char *name, int64_t otherwise) {
     value = lua_tointegerx(L, -1, &ok);
     if (!ok) luaL_error(L, "field '%s' is not an integer", name);
     if (value < -1000000000 || value > 1000000000) luaL_error(L, "field '%s' is out-of-bound", name);
-  } else if (otherwise == INT64_MIN) luaL_error(L, "field '%s' missing in date table", name);
+  } else if (otherwise == INT64_MIN)
+    luaL_error(L, "field '%s' missing in date table", name);
   lua_pop(L, 1);
   return value;
 }
@@ -92,10 +96,14 @@ static int os_time(lua_State *L) {
 static void add_conversion(lua_State *L, luaL_Buffer *out, char c, const struct tm *t) {
   static const char known[] = "aAbBcCdDeFgGhHIjmMnprRStTuUVwWxXyY%";
   char format[3] = {'%', c, 0}, text[128];
-  if (c == 'z') luaL_addstring(out, "+0000");
-  else if (c == 'Z') luaL_addstring(out, "UTC");
-  else if (!c || !strchr(known, c)) luaL_argerror(L, 1, lua_pushfstring(L, "invalid conversion specifier '%%%c'", c));
-  else luaL_addlstring(out, text, strftime(text, sizeof text, format, t));
+  if (c == 'z')
+    luaL_addstring(out, "+0000");
+  else if (c == 'Z')
+    luaL_addstring(out, "UTC");
+  else if (!c || !strchr(known, c))
+    luaL_argerror(L, 1, lua_pushfstring(L, "invalid conversion specifier '%%%c'", c));
+  else
+    luaL_addlstring(out, text, strftime(text, sizeof text, format, t));
 }
 
 static int os_date(lua_State *L) {
@@ -115,8 +123,10 @@ static int os_date(lua_State *L) {
   }
   luaL_buffinit(L, &out);
   for (; format < end; format++) {
-    if (*format != '%') luaL_addchar(&out, *format);
-    else format++, add_conversion(L, &out, *format, &t);
+    if (*format != '%')
+      luaL_addchar(&out, *format);
+    else
+      format++, add_conversion(L, &out, *format, &t);
   }
   luaL_pushresult(&out);
   return 1;
@@ -173,9 +183,10 @@ static int math_randomseed(lua_State *L) {
 }
 
 void ump__sandbox_open_math(lua_State *L, int stock) {
-  static const char *const taken[] = {"abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge",
-                                      "log", "max", "maxinteger", "min", "mininteger", "modf", "pi", "rad", "sin", "sqrt",
-                                      "tan", "tointeger", "type", "ult", NULL};
+  static const char *const taken[] = {"abs", "acos",       "asin", "atan", "ceil", "cos", "deg",
+                                      "exp", "floor",      "fmod", "huge", "log",  "max", "maxinteger",
+                                      "min", "mininteger", "modf", "pi",   "rad",  "sin", "sqrt",
+                                      "tan", "tointeger",  "type", "ult",  NULL};
   static const luaL_Reg own[] = {{"random", math_random}, {"randomseed", math_randomseed}, {NULL, NULL}};
   luaL_newlib(L, own);
   ump__sandbox_take(L, stock, lua_gettop(L), taken);

@@ -1,6 +1,6 @@
-/* The string library. What is linear in the size of its arguments is Lua's own; what a rulebook could make long, and no hook
- * interrupts, is bounded here: rep, and the pattern functions in sandbox_match.c. format shows no addresses. string.dump is
- * not there: it makes binary code, which load would not take anyway. */
+/* The string library. What is linear in the size of its arguments is Lua's own; what a rulebook could make long, and no
+ * hook interrupts, is bounded here: rep, and the pattern functions in sandbox_match.c. format shows no addresses.
+ * string.dump is not there: it makes binary code, which load would not take anyway. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -9,7 +9,8 @@
 
 enum { REP_MAX = 1 << 20 }; /* bytes that string.rep may make */
 
-/* total bytes of the first `unit` of them over and over: what is there is copied behind itself, each time twice as much. */
+/* total bytes of the first `unit` of them over and over: what is there is copied behind itself, each time twice as
+ * much. */
 static void repeat(char *p, size_t unit, size_t total) {
   for (size_t done = unit, n; done < total; done += n) {
     n = done < total - done ? done : total - done;
@@ -76,8 +77,9 @@ static void own_string_metatable(lua_State *L, int library) {
 void ump__sandbox_open_string(lua_State *L, int stock) {
   static const char *const taken[] = {"byte",    "char", "len",    "lower", "pack", "packsize",
                                       "reverse", "sub",  "unpack", "upper", NULL};
-  static const luaL_Reg own[] = {{"rep", string_rep}, {"find", ump__sandbox_find}, {"match", ump__sandbox_match},
-                                 {"gmatch", ump__sandbox_gmatch}, {"gsub", ump__sandbox_gsub}, {NULL, NULL}};
+  static const luaL_Reg own[] = {{"rep", string_rep},           {"find", ump__sandbox_find},
+                                 {"match", ump__sandbox_match}, {"gmatch", ump__sandbox_gmatch},
+                                 {"gsub", ump__sandbox_gsub},   {NULL, NULL}};
   luaL_newlib(L, own);
   int library = lua_gettop(L);
   ump__sandbox_take(L, stock, library, taken);

@@ -1,7 +1,7 @@
-/* The table library, bounded: no call touches more than 100 000 elements, and between any two of them the budget is looked
- * at, for a metamethod can make each of them long. Otherwise as Lua's own, metamethods included; sort differs on purpose: it
- * keeps equal elements in their order, takes the same time for every input, and an inconsistent order function harms nothing
- * (Lua's picks its pivots by the clock, so the same run would not give the same order). */
+/* The table library, bounded: no call touches more than 100 000 elements, and between any two of them the budget is
+ * looked at, for a metamethod can make each of them long. Otherwise as Lua's own, metamethods included; sort differs on
+ * purpose: it keeps equal elements in their order, takes the same time for every input, and an inconsistent order
+ * function harms nothing (Lua's picks its pivots by the clock, so the same run would not give the same order). */
 #include <limits.h>
 
 #include <lauxlib.h>
@@ -29,7 +29,8 @@ static lua_Integer length(lua_State *L, int index, int what) {
 
 /* The elements from first to last are about to be touched. */
 static void begin_work(lua_State *L, const char *function, lua_Integer first, lua_Integer last) {
-  lua_Unsigned n = (lua_Unsigned)last - (lua_Unsigned)first; /* one less: all integers there are must not come out as 0 */
+  lua_Unsigned n =
+      (lua_Unsigned)last - (lua_Unsigned)first; /* one less: all integers there are must not come out as 0 */
   if (n >= UMP__WORK_MAX)
     luaL_error(L, "table.%s: this would touch %I elements, and a call may touch %d", function,
                (LUAI_UACINT)(n < LUA_MAXINTEGER ? n + 1 : LUA_MAXINTEGER), UMP__WORK_MAX);
@@ -53,7 +54,8 @@ static int table_insert(lua_State *L) {
     luaL_argcheck(L, (lua_Unsigned)pos - 1 < (lua_Unsigned)end, 2, "position out of bounds");
     if (pos < end) begin_work(L, "insert", pos, end - 1);
     for (lua_Integer i = end; i > pos; i--) move_one(L, 1, i - 1, 1, i);
-  } else if (n != 2) return luaL_error(L, "wrong number of arguments to 'insert'");
+  } else if (n != 2)
+    return luaL_error(L, "wrong number of arguments to 'insert'");
   lua_seti(L, 1, pos);
   return 0;
 }
@@ -105,8 +107,7 @@ static int table_concat(lua_State *L) {
   for (bool more = i <= last; more;) {
     ump__budget_check(L);
     lua_geti(L, 1, i);
-    if (!lua_isstring(L, -1))
-      luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
+    if (!lua_isstring(L, -1)) luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
     luaL_addvalue(&out);
     more = i < last; /* the last may be math.maxinteger, which has no next */
     if (more) luaL_addlstring(&out, sep, sep_n), i++;
@@ -132,7 +133,8 @@ static int table_unpack(lua_State *L) {
 
 /* ---- sort ---- */
 
-/* Stack of sort: 1 the list, 2 the order function or nil, 3 and 4 the halves of work, private tables that take turns. */
+/* Stack of sort: 1 the list, 2 the order function or nil, 3 and 4 the halves of work, private tables that take turns.
+ */
 enum { ORDER = 2, FIRST = 3, SECOND = 4 };
 
 /* Is the value on top less than the one below it? Strings are compared byte by byte, and may be long. */
@@ -150,7 +152,8 @@ static bool top_is_less(lua_State *L) {
   return less;
 }
 
-/* Merges from[low, mid) and from[mid, high) into to[low, high). On the stack: the next of the left, the next of the right. */
+/* Merges from[low, mid) and from[mid, high) into to[low, high). On the stack: the next of the left, the next of the
+ * right. */
 static void merge(lua_State *L, int from, int to, lua_Integer low, lua_Integer mid, lua_Integer high) {
   lua_Integer left = low, right = mid;
   for (lua_Integer out = low; out < high; out++) {
@@ -181,7 +184,8 @@ static int merge_sort(lua_State *L, lua_Integer n) {
   return from;
 }
 
-/* sort(list [, less]): works on a copy, so an error in between, or an order function that changes the list, breaks nothing. */
+/* sort(list [, less]): works on a copy, so an error in between, or an order function that changes the list, breaks
+ * nothing. */
 static int table_sort(lua_State *L) {
   lua_Integer n = length(L, 1, READS | WRITES);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -202,8 +206,9 @@ static int table_sort(lua_State *L) {
 
 void ump__sandbox_open_table(lua_State *L) {
   static const char *const taken[] = {"pack", NULL};
-  static const luaL_Reg own[] = {{"insert", table_insert}, {"remove", table_remove}, {"move", table_move},
-                                 {"concat", table_concat}, {"unpack", table_unpack}, {"sort", table_sort}, {NULL, NULL}};
+  static const luaL_Reg own[] = {
+      {"insert", table_insert}, {"remove", table_remove}, {"move", table_move}, {"concat", table_concat},
+      {"unpack", table_unpack}, {"sort", table_sort},     {NULL, NULL}};
   lua_pushcfunction(L, luaopen_table);
   lua_call(L, 0, 1);
   luaL_newlib(L, own);

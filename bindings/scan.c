@@ -3,17 +3,24 @@
  *
  * The format is what lua_dump of Lua 5.4 writes (ldump.c; the header names version and sizes, and anything else is
  * refused). Seen are: _ENV.name read and written (OP_GETTABUP, OP_SETTABUP), _G.name = written through the global _G,
- * t.name = ... (OP_SETFIELD) for finding the line of a field, the strings that a function mentions, and those that are the
- * patterns of s:find("...") or string.find(s, "...") and their kin (OP_LOADK, two registers above the function). Not seen: names in functions of more than 255 constants, which the compiler reaches by other instructions;
- * there the sandbox still raises when such a name is read.
+ * t.name = ... (OP_SETFIELD) for finding the line of a field, the strings that a function mentions, and those that are
+ * the patterns of s:find("...") or string.find(s, "...") and their kin (OP_LOADK, two registers above the function).
+ * Not seen: names in functions of more than 255 constants, which the compiler reaches by other instructions; there the
+ * sandbox still raises when such a name is read.
  */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
 
 enum { /* lopcodes.h of 5.4.0 to 5.4.7 */
-  OP_LOADK = 3, OP_GETTABUP = 11, OP_GETFIELD = 14, OP_SETTABUP = 15, OP_SETFIELD = 18, OP_SELF = 20, OP_CALL = 68,
-  OP_TAILCALL = 69
+       OP_LOADK = 3,
+       OP_GETTABUP = 11,
+       OP_GETFIELD = 14,
+       OP_SETTABUP = 15,
+       OP_SETFIELD = 18,
+       OP_SELF = 20,
+       OP_CALL = 68,
+       OP_TAILCALL = 69
 };
 enum { K_NIL = 0, K_FALSE = 1, K_TRUE = 17, K_INTEGER = 3, K_FLOAT = 19, K_SHORT = 4, K_LONG = 20 };
 enum { DEPTH = 200 };      /* functions in functions: LUAI_MAXCCALLS, the compiler's own limit */
@@ -160,11 +167,12 @@ static bool takes_pattern(struct ump_bytes name) {
   return false;
 }
 
-/* s:find(...) and string.find(s, ...) both have the function in a register and the pattern two above it. callee: for each
- * register, whether such a function is in it, until it is called. */
+/* s:find(...) and string.find(s, ...) both have the function in a register and the pattern two above it. callee: for
+ * each register, whether such a function is in it, until it is called. */
 static void walk_strings(struct scan *s, const struct proto *p, const struct cursor *c, uint32_t i, bool callee[258]) {
   unsigned op = i & 0x7F, A = (i >> 7) & 0xFF, C = (i >> 24) & 0xFF;
-  if (op == OP_SELF || op == OP_GETFIELD) callee[A] = (op == OP_GETFIELD || (i >> 15 & 1)) && takes_pattern(constant(p, C));
+  if (op == OP_SELF || op == OP_GETFIELD)
+    callee[A] = (op == OP_GETFIELD || (i >> 15 & 1)) && takes_pattern(constant(p, C));
   if (op == OP_CALL || op == OP_TAILCALL) callee[A] = false;
   if (op == OP_LOADK && A >= 2 && callee[A - 2]) tell(s, UMP_SCAN_PATTERN, constant(p, i >> 15), c->line);
 }

@@ -1,11 +1,12 @@
-/* Small blocks of a VM: strings, tables and userdata, of which an event makes half a dozen and the collector gives back as
- * many. malloc and free take about 280 instructions for each; here it is 20. A block comes from the list of those given back
- * in its size, else from the part of the VM's region that was never used. The region is address space, as much as the VM may
- * have of memory: what was never touched costs nothing, and all of it goes back when the VM is closed.
+/* Small blocks of a VM: strings, tables and userdata, of which an event makes half a dozen and the collector gives back
+ * as many. malloc and free take about 280 instructions for each; here it is 20. A block comes from the list of those
+ * given back in its size, else from the part of the VM's region that was never used. The region is address space, as
+ * much as the VM may have of memory: what was never touched costs nothing, and all of it goes back when the VM is
+ * closed.
  *
- * What one size has given back stays its own. So a rulebook that goes through the sizes, each time up to the cap, uses the region
- * up; from then on (or when there is no region) blocks are malloc's, and their address tells which they are. Together that
- * is never more than twice the cap. */
+ * What one size has given back stays its own. So a rulebook that goes through the sizes, each time up to the cap, uses
+ * the region up; from then on (or when there is no region) blocks are malloc's, and their address tells which they are.
+ * Together that is never more than twice the cap. */
 #ifndef UMP_BINDINGS_SMALL_H
 #define UMP_BINDINGS_SMALL_H
 
@@ -27,8 +28,8 @@
 #endif
 
 enum {
-  UMP__SMALL_GRAIN = 8,  /* bytes: sizes are rounded up to it; all that Lua asks for and promises (its LUAI_MAXALIGN), and most
-                            of its objects fill it: a table is 56 bytes */
+  UMP__SMALL_GRAIN = 8,  /* bytes: sizes are rounded up to it; all that Lua asks for and promises (its LUAI_MAXALIGN),
+                            and most  of its objects fill it: a table is 56 bytes */
   UMP__SMALL_MOST = 256, /* bytes; above it are growing lists and long texts, which are malloc's */
 };
 
@@ -41,9 +42,13 @@ struct ump__small {
 void ump__small_init(struct ump__small *s, size_t n); /* bytes of the region; if there are none, it does without */
 void ump__small_deinit(struct ump__small *s);         /* every block of the region is void afterwards */
 
-static inline size_t ump__small_class(size_t n) { return (n - 1) / UMP__SMALL_GRAIN; }
+static inline size_t ump__small_class(size_t n) {
+  return (n - 1) / UMP__SMALL_GRAIN;
+}
 /* A block of one size serves the other. */
-static inline bool ump__small_same(size_t n, size_t other) { return ump__small_class(n) == ump__small_class(other); }
+static inline bool ump__small_same(size_t n, size_t other) {
+  return ump__small_class(n) == ump__small_class(other);
+}
 
 void *ump__small_fresh(struct ump__small *s, size_t n); /* one that was not given back before */
 

@@ -284,8 +284,9 @@ static int state_next(lua_State *L) { /* table, key or nil */
   return push_pair(L, p, 3, n);
 }
 
-/* What pairs steps with. The serial tells where it is, also when the state has changed meanwhile (a micro-thread that waits
- * in its loop). Upvalues: serial, the node, its epoch, the table: it walks that one, whatever it is called with. */
+/* What pairs steps with. The serial tells where it is, also when the state has changed meanwhile (a micro-thread that
+ * waits in its loop). Upvalues: serial, the node, its epoch, the table: it walks that one, whatever it is called with.
+ */
 static int step(lua_State *L) {
   lua_settop(L, 2);
   lua_pushvalue(L, lua_upvalueindex(4));
@@ -497,8 +498,10 @@ void ump__state_push(lua_State *L, struct ump_book *b) {
 }
 
 void ump__state_open(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__index", state_index}, {"__newindex", state_newindex},
-                                  {"__len", state_len},     {"__pairs", state_pairs},
+  static const luaL_Reg meta[] = {{"__index", state_index},
+                                  {"__newindex", state_newindex},
+                                  {"__len", state_len},
+                                  {"__pairs", state_pairs},
                                   {NULL, NULL}};
   lua_createtable(L, 0, 8);
   luaL_setfuncs(L, meta, 0);

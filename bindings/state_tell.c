@@ -1,5 +1,5 @@
-/* The state as notifies, for clients of each protocol: plain data becomes JSON text here, without Lua. Keys of maps that are
- * integers become strings, as JSON wants it; an empty map is {}, an empty list []. */
+/* The state as notifies, for clients of each protocol: plain data becomes JSON text here, without Lua. Keys of maps
+ * that are integers become strings, as JSON wants it; an empty map is {}, an empty list []. */
 #include <stdio.h>
 
 #include "bindings/book.h"

@@ -1,5 +1,5 @@
-/* rulebook.view(client, state): what a client may see. What it returns is not sent: only its places matter, so that a view
- * can show no value that is not in the state. */
+/* rulebook.view(client, state): what a client may see. What it returns is not sent: only its places matter, so that a
+ * view can show no value that is not in the state. */
 #include <lauxlib.h>
 
 #include "bindings/book.h"
@@ -28,7 +28,8 @@ static int wrong(lua_State *L, const struct viewing *v, const char *what) {
     luaL_addvalue(&at);
   }
   luaL_pushresult(&at);
-  return luaL_error(L, "%s:%d: view: %s%s%s", ar.short_src, ar.linedefined, lua_tostring(L, -1), v->depth ? ": " : "", what);
+  return luaL_error(L, "%s:%d: view: %s%s%s", ar.short_src, ar.linedefined, lua_tostring(L, -1), v->depth ? ": " : "",
+                    what);
 }
 
 static void put(struct ump_buf *out, void (*what)(struct ump_writer *, uint32_t), uint32_t n) {
@@ -61,9 +62,10 @@ static void check_place(lua_State *L, const struct viewing *v, int value) {
   bool same = n < 0 || n == v->depth; /* of a list: its own place is not known */
   for (int i = 0; same && i < n; i++) same = lua_rawequal(L, top + 1 + i, v->path[i]);
   if (!same)
-    wrong(L, v, v->depth ? "another part of host.state stands here: view names parts at their own places, as in "
-                           "{ players = state.players }"
-                         : "part of host.state was returned: say where it is, as in { players = state.players }");
+    wrong(L, v,
+          v->depth ? "another part of host.state stands here: view names parts at their own places, as in "
+                     "{ players = state.players }"
+                   : "part of host.state was returned: say where it is, as in { players = state.players }");
   lua_settop(L, top);
 }
 
@@ -77,7 +79,8 @@ static void select_pairs(lua_State *L, struct viewing *v, int table, struct ump_
   luaL_checkstack(L, 8, NULL);
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
     int key = lua_gettop(L) - 1;
-    if (++v->places > PLACES) wrong(L, v, "more than 65536 places: name a table of the state instead of all that is in it");
+    if (++v->places > PLACES)
+      wrong(L, v, "more than 65536 places: name a table of the state instead of all that is in it");
     if (!lua_toboolean(L, key + 1)) continue;
     v->path[v->depth++] = key;
     put_key(L, v, key, out);

@@ -317,8 +317,12 @@ static void pack(struct packer *p, int index, const struct ump_walk *at) {
 
 static void pack_all(lua_State *L, int index, const struct ump_packing *how, struct ump_buf *out, bool deletes) {
   struct ump_walk root = {.root = how->root};
-  struct packer p = {L, how, out, (how->values ? how->values : UMP_VALUE_COUNT) + 1, /* and the outermost itself */
-                     ump__is_ordered(L), deletes};
+  struct packer p = {L,
+                     how,
+                     out,
+                     (how->values ? how->values : UMP_VALUE_COUNT) + 1, /* and the outermost itself */
+                     ump__is_ordered(L),
+                     deletes};
   luaL_checkstack(L, 8, NULL);
   pack(&p, lua_absindex(L, index), &root);
 }

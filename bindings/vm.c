@@ -18,12 +18,24 @@ struct ump_vm *ump_vm_of(lua_State *L) {
   return vm;
 }
 
-void ump_vm_set_user(struct ump_vm *vm, void *user) { vm->user = user; }
-lua_State *ump_vm_state(struct ump_vm *vm) { return vm->L; }
-struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm) { return &vm->random; }
-size_t ump_vm_memory(const struct ump_vm *vm) { return vm->memory; }
-uint64_t ump_vm_allocated(const struct ump_vm *vm) { return vm->allocated; }
-struct ump_bytes ump_vm_error(const struct ump_vm *vm) { return ump_bytes(vm->error, vm->error_n); }
+void ump_vm_set_user(struct ump_vm *vm, void *user) {
+  vm->user = user;
+}
+lua_State *ump_vm_state(struct ump_vm *vm) {
+  return vm->L;
+}
+struct ump_rng_seeded *ump_vm_random(struct ump_vm *vm) {
+  return &vm->random;
+}
+size_t ump_vm_memory(const struct ump_vm *vm) {
+  return vm->memory;
+}
+uint64_t ump_vm_allocated(const struct ump_vm *vm) {
+  return vm->allocated;
+}
+struct ump_bytes ump_vm_error(const struct ump_vm *vm) {
+  return ump_bytes(vm->error, vm->error_n);
+}
 
 /* Only what runs outside of ump_vm_call can come here: a fault of ours. */
 static int on_panic(lua_State *L) {
@@ -40,8 +52,10 @@ static int on_panic(lua_State *L) {
 static int failed(struct ump_vm *vm, int status) {
   static const char no_memory[] = "not enough memory"; /* how lauxlib's buffers put it, as an ordinary error */
   int code = UMP_VM_EERROR;
-  if (vm->tripped) code = UMP_VM_EBUDGET;
-  else if (status == LUA_ERRMEM) code = UMP_VM_EMEMORY;
+  if (vm->tripped)
+    code = UMP_VM_EBUDGET;
+  else if (status == LUA_ERRMEM)
+    code = UMP_VM_EMEMORY;
   else if (vm->refused && lua_type(vm->L, -1) == LUA_TSTRING && strcmp(lua_tostring(vm->L, -1), no_memory) == 0)
     code = UMP_VM_EMEMORY;
   ump__vm_describe(vm, code);
@@ -105,7 +119,9 @@ int ump_vm_call_for(struct ump_vm *vm, lua_CFunction fn, void *arg, ump_time har
   return result;
 }
 
-int ump_vm_call(struct ump_vm *vm, lua_CFunction fn, void *arg) { return ump_vm_call_for(vm, fn, arg, 0); }
+int ump_vm_call(struct ump_vm *vm, lua_CFunction fn, void *arg) {
+  return ump_vm_call_for(vm, fn, arg, 0);
+}
 
 /* ---- life ---- */
 
@@ -127,8 +143,10 @@ static bool configure(struct ump_vm *vm, const struct ump_vm_cfg *cfg) {
   if (!vm->cfg.instructions) vm->cfg.instructions = DEFAULT_INSTRUCTIONS;
   vm->memory_max = vm->cfg.memory;
   vm->pressure = vm->cfg.memory / 2;
-  if (cfg->rng.fill) ump_rng_seed(&vm->random, ump_rng_u64(&cfg->rng));
-  else ump_rng_seed(&vm->random, 0);
+  if (cfg->rng.fill)
+    ump_rng_seed(&vm->random, ump_rng_u64(&cfg->rng));
+  else
+    ump_rng_seed(&vm->random, 0);
   bool root = copy_folder(&vm->cfg.root), library = copy_folder(&vm->cfg.library);
   return root && library;
 }
@@ -174,8 +192,8 @@ void ump_vm_free(struct ump_vm *vm) {
 
 /* ---- memory ---- */
 
-/* One of Lua's own steps: a few 100 us, and at the end of marking as long as it takes to free what was made last and is garbage.
- * When a cycle has ended, the next begins once a tenth more is in use. */
+/* One of Lua's own steps: a few 100 us, and at the end of marking as long as it takes to free what was made last and is
+ * garbage. When a cycle has ended, the next begins once a tenth more is in use. */
 bool ump_vm_idle_collect(struct ump_vm *vm) {
   if (vm->memory < vm->collected + vm->collected / 10 + (64 << 10)) return false;
   bool ended = lua_gc(vm->L, LUA_GCSTEP, 0);
@@ -185,5 +203,9 @@ bool ump_vm_idle_collect(struct ump_vm *vm) {
 
 /* ---- Lua itself ---- */
 
-const char *ump_lua_release(void) { return LUA_RELEASE; }
-bool ump_lua_is_old(void) { return LUA_VERSION_RELEASE_NUM < 50406; }
+const char *ump_lua_release(void) {
+  return LUA_RELEASE;
+}
+bool ump_lua_is_old(void) {
+  return LUA_VERSION_RELEASE_NUM < 50406;
+}

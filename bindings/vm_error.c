@@ -1,6 +1,6 @@
-/* What a failed call tells the author of a rulebook: "rules/arena.lua:12: what is wrong", then the frames of rule code that
- * lead there. Written into a buffer of the VM's without asking Lua for memory, so that it works when memory is what is
- * missing. Frames of C functions are left out: they are our own doors. */
+/* What a failed call tells the author of a rulebook: "rules/arena.lua:12: what is wrong", then the frames of rule code
+ * that lead there. Written into a buffer of the VM's without asking Lua for memory, so that it works when memory is
+ * what is missing. Frames of C functions are left out: they are our own doors. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,9 +66,12 @@ static void put_value(struct ump_vm *vm, lua_State *L) {
     return;
   }
   put_place(vm, L);
-  if (lua_isinteger(L, 1)) put(vm, LUA_INTEGER_FMT, lua_tointeger(L, 1));
-  else if (lua_isnumber(L, 1)) put(vm, LUA_NUMBER_FMT, lua_tonumber(L, 1));
-  else put(vm, "the error is a %s, not a message", luaL_typename(L, 1));
+  if (lua_isinteger(L, 1))
+    put(vm, LUA_INTEGER_FMT, lua_tointeger(L, 1));
+  else if (lua_isnumber(L, 1))
+    put(vm, LUA_NUMBER_FMT, lua_tonumber(L, 1));
+  else
+    put(vm, "the error is a %s, not a message", luaL_typename(L, 1));
 }
 
 /* Of the library that comes with umpire: not what the author of a rulebook is looking for. */
@@ -81,9 +84,12 @@ static void put_frame(struct ump_vm *vm, lua_State *L, lua_Debug *ar) {
   lua_getinfo(L, "nSlt", ar);
   if (ar->currentline <= 0 || is_shipped(vm, ar->source)) return;
   put(vm, "\n    %s:%d: in ", ar->short_src, ar->currentline);
-  if (strcmp(ar->what, "main") == 0) put(vm, "the main chunk");
-  else if (ar->name && ar->namewhat[0]) put(vm, "%s '%s'", ar->namewhat, ar->name);
-  else put(vm, "the function of line %d", ar->linedefined);
+  if (strcmp(ar->what, "main") == 0)
+    put(vm, "the main chunk");
+  else if (ar->name && ar->namewhat[0])
+    put(vm, "%s '%s'", ar->namewhat, ar->name);
+  else
+    put(vm, "the function of line %d", ar->linedefined);
   if (ar->istailcall) put(vm, " (after tail calls)");
 }
 
@@ -94,8 +100,10 @@ static int count_frames(lua_State *L) {
   if (lua_getstack(L, FRAMES_MAX, &ar)) return FRAMES_MAX + 1;
   while (not_there - there > 1) {
     int mid = (there + not_there) / 2;
-    if (lua_getstack(L, mid, &ar)) there = mid;
-    else not_there = mid;
+    if (lua_getstack(L, mid, &ar))
+      there = mid;
+    else
+      not_there = mid;
   }
   return there + 1;
 }
@@ -130,12 +138,14 @@ void ump__vm_note_frames(struct ump_vm *vm, lua_State *co) {
 int ump__vm_message(lua_State *L) {
   struct ump_vm *vm = ump_vm_of(L);
   vm->error_n = 0;
-  if (ump__budget_is_trip(L, 1)) put_budget(vm);
+  if (ump__budget_is_trip(L, 1))
+    put_budget(vm);
   else if (lua_type(L, 1) == LUA_TSTRING) {
     size_t n;
     const char *s = lua_tolstring(L, 1, &n);
     put_text(vm, L, s, n);
-  } else put_value(vm, L);
+  } else
+    put_value(vm, L);
   put(vm, "%.*s", (int)vm->inner_n, vm->inner);
   put_frames(vm, L);
   lua_settop(L, 1);
@@ -147,9 +157,12 @@ void ump__vm_describe(struct ump_vm *vm, int code) {
     vm->error_n = 0;
     if (vm->refused_where[0]) put(vm, "%s: ", vm->refused_where);
     put(vm, "the rulebook uses more than %zu MiB of memory, the most it may have", vm->cfg.memory >> 20);
-    if (vm->refused_deep) put(vm, ": here it is over %d calls deep (does a function call itself without end?)", UMP__DEEP);
+    if (vm->refused_deep)
+      put(vm, ": here it is over %d calls deep (does a function call itself without end?)", UMP__DEEP);
   } else if (vm->error_n == 0) {
-    if (code == UMP_VM_EBUDGET) put_budget(vm);
-    else put(vm, "an error in the handling of an error (is the rulebook calling itself without end?)");
+    if (code == UMP_VM_EBUDGET)
+      put_budget(vm);
+    else
+      put(vm, "an error in the handling of an error (is the rulebook calling itself without end?)");
   }
 }

@@ -1,4 +1,5 @@
-/* What the files that make up a VM share: vm.c, alloc.c, budget.c, watchdog.c, require.c, sandbox_*.c, and their tests. */
+/* What the files that make up a VM share: vm.c, alloc.c, budget.c, watchdog.c, require.c, sandbox_*.c, and their tests.
+ */
 #ifndef UMP_BINDINGS_VM_STATE_H
 #define UMP_BINDINGS_VM_STATE_H
 
@@ -10,20 +11,20 @@
 #include "bindings/vm.h"
 
 enum {
-  UMP__ERROR_CAP = 4096,      /* an error message with its traceback */
-  UMP__INNER_CAP = 1024,      /* frames of coroutines that a failing call was in */
-  UMP__WHERE_CAP = 128,       /* "rules/arena.lua:12" */
-  UMP__CHUNK_MAX = 1 << 20,   /* bytes of one source file, or of what load is given */
-  UMP__FILES_MAX = 1024,      /* files of one rulebook */
-  UMP__WORK_MAX = 100000,     /* elements one call of a table function may touch */
-  UMP__COUNT_STEP = 1000,     /* instructions between two looks at the count (budget without a watchdog) */
-  UMP__DEEP = 10000,          /* calls in calls: who is that deep has forgotten when to stop */
+  UMP__ERROR_CAP = 4096,         /* an error message with its traceback */
+  UMP__INNER_CAP = 1024,         /* frames of coroutines that a failing call was in */
+  UMP__WHERE_CAP = 128,          /* "rules/arena.lua:12" */
+  UMP__CHUNK_MAX = 1 << 20,      /* bytes of one source file, or of what load is given */
+  UMP__FILES_MAX = 1024,         /* files of one rulebook */
+  UMP__WORK_MAX = 100000,        /* elements one call of a table function may touch */
+  UMP__COUNT_STEP = 1000,        /* instructions between two looks at the count (budget without a watchdog) */
+  UMP__DEEP = 10000,             /* calls in calls: who is that deep has forgotten when to stop */
   UMP__HOST_RESERVE = 256 << 10, /* bytes over the cap that the host's own code may use, so that errors can be told */
 };
 
 /* Where the loop's thread says which call is under way, and the watchdog's looks (watchdog.c). */
 struct ump__gate {
-  _Atomic uint64_t call;      /* odd while a call is under way; different for each call */
+  _Atomic uint64_t call; /* odd while a call is under way; different for each call */
   _Atomic ump_time soft, hard;
   struct ump_vm *volatile vm; /* only for the loop's thread and its signal handler */
   _Atomic bool asleep;        /* the watchdog's thread wants to be woken by the next call */
@@ -34,8 +35,9 @@ struct ump_file {
 };
 
 struct ump_vm {
-  void *user;                     /* stays first: ump_vm_user */
-  /* What every call touches comes first. running, tripped and soft_due are also the signal handler's, on our own thread. */
+  void *user; /* stays first: ump_vm_user */
+  /* What every call touches comes first. running, tripped and soft_due are also the signal handler's, on our own
+   * thread. */
   lua_State *L;
   struct ump__gate *gate;         /* of the watchdog; NULL: count instructions */
   lua_State *volatile running;    /* the coroutine (or main thread) under way: whose hook an interrupt arms */
@@ -44,25 +46,25 @@ struct ump_vm {
   size_t memory, pressure;        /* bytes in use; above this the collector is hurried after a call */
   uint64_t allocated;             /* bytes in all, only ever more */
   bool in_call, soft_over;
-  ump_time hard;                  /* of the call under way */
-  size_t error_n;                 /* of error, below */
-  struct ump_vm_cfg cfg;          /* defaults filled in; root and library are owned copies */
+  ump_time hard;         /* of the call under way */
+  size_t error_n;        /* of error, below */
+  struct ump_vm_cfg cfg; /* defaults filled in; root and library are owned copies */
 
   /* budget.c */
-  unsigned closing;               /* nested coroutine.close, see sandbox_coroutine.c */
-  uint64_t trips;                 /* calls that were over their budget */
-  uint64_t used, allowed;         /* instructions, when they are counted */
-  uint64_t used_before;           /* in all calls before */
-  ump_time soft_cpu;              /* thread CPU time when the soft budget was noted */
-  struct ump_faults slow;         /* places of soft overruns, each logged once a minute at most */
+  unsigned closing;       /* nested coroutine.close, see sandbox_coroutine.c */
+  uint64_t trips;         /* calls that were over their budget */
+  uint64_t used, allowed; /* instructions, when they are counted */
+  uint64_t used_before;   /* in all calls before */
+  ump_time soft_cpu;      /* thread CPU time when the soft budget was noted */
+  struct ump_faults slow; /* places of soft overruns, each logged once a minute at most */
   char soft_where[UMP__WHERE_CAP], trip_where[UMP__WHERE_CAP];
 
   /* alloc.c */
   struct ump__small small;
   size_t memory_max;
-  size_t collected;               /* in use when the last cycle of the collector ended */
-  bool refused;                   /* in the call under way */
-  bool refused_deep;              /* the first time, it was UMP__DEEP calls deep */
+  size_t collected;  /* in use when the last cycle of the collector ended */
+  bool refused;      /* in the call under way */
+  bool refused_deep; /* the first time, it was UMP__DEEP calls deep */
   char refused_where[UMP__WHERE_CAP];
 
   /* require.c */
@@ -70,18 +72,18 @@ struct ump_vm {
   size_t n_files;
   uint64_t files_hash;
 
-  struct ump_rng_seeded random;   /* math.random */
+  struct ump_rng_seeded random; /* math.random */
   size_t inner_n;
-  char inner[UMP__INNER_CAP];     /* of the call under way: frames of the coroutines that its error came through */
-  char error[UMP__ERROR_CAP];     /* message of the last call */
+  char inner[UMP__INNER_CAP]; /* of the call under way: frames of the coroutines that its error came through */
+  char error[UMP__ERROR_CAP]; /* message of the last call */
 };
 
 /* ---- alloc.c ---- */
 void *ump__vm_alloc(void *vm, void *p, size_t old_n, size_t n);
 
 /* ---- budget.c ---- */
-void ump__budget_count(struct ump_vm *vm); /* begins a call whose instructions are counted */
-void ump__budget_settle(struct ump_vm *vm); /* after a trip or a soft overrun: disarms the hook, logs */
+void ump__budget_count(struct ump_vm *vm);                /* begins a call whose instructions are counted */
+void ump__budget_settle(struct ump_vm *vm);               /* after a trip or a soft overrun: disarms the hook, logs */
 void ump__budget_interrupt(struct ump_vm *vm, bool hard); /* from the signal handler */
 int ump__budget_raise(lua_State *L);                      /* raises the trip; does not return */
 bool ump__budget_is_trip(lua_State *L, int index);        /* the value that a trip raises */
@@ -97,12 +99,13 @@ void ump__watchdog_wake(struct ump__gate *gate);
 ump_time ump__thread_cpu(void); /* CPU time of the calling thread */
 
 /* ---- vm_error.c ---- */
-int ump__vm_message(lua_State *L); /* message handler of every call: writes vm->error */
+int ump__vm_message(lua_State *L);                          /* message handler of every call: writes vm->error */
 void ump__vm_note_frames(struct ump_vm *vm, lua_State *co); /* of a coroutine that ended in an error: for the message */
-void ump__vm_describe(struct ump_vm *vm, int code); /* the message where no handler could write one */
+void ump__vm_describe(struct ump_vm *vm, int code);         /* the message where no handler could write one */
 
 /* ---- require.c ---- */
-/* lua_load of text in memory, in pieces between which the budget is looked at. Pushes the function or an error message. */
+/* lua_load of text in memory, in pieces between which the budget is looked at. Pushes the function or an error message.
+ */
 int ump__load_text(lua_State *L, struct ump_bytes text, const char *chunk_name);
 void ump__require_deinit(struct ump_vm *vm);
 

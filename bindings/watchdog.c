@@ -1,10 +1,11 @@
-/* A thread that looks at the call under way every few milliseconds. A call pays a few stores for it; the clock is read by this
- * thread alone, when the same call is seen twice.
+/* A thread that looks at the call under way every few milliseconds. A call pays a few stores for it; the clock is read
+ * by this thread alone, when the same call is seen twice.
  *
- * When a call overruns, the thread names it in `target` and sends the signal; the handler, on the loop's own thread, does
- * something only if that very call is still under way. It is sent again until the call has ended, so a signal that came at a
- * bad moment costs a look, not the host; and each time after twice as long, because what it does takes milliseconds in a
- * call that is very deep, and signals that come faster than they are handled would stop the loop's thread altogether. */
+ * When a call overruns, the thread names it in `target` and sends the signal; the handler, on the loop's own thread,
+ * does something only if that very call is still under way. It is sent again until the call has ended, so a signal that
+ * came at a bad moment costs a look, not the host; and each time after twice as long, because what it does takes
+ * milliseconds in a call that is very deep, and signals that come faster than they are handled would stop the loop's
+ * thread altogether. */
 #define _GNU_SOURCE /* pthread_sigqueue: the handler is told which watchdog it serves, so no global is needed */
 #include <errno.h>
 #include <pthread.h>
@@ -16,9 +17,9 @@
 #include "base/list.h" /* UMP_CONTAINER */
 #include "bindings/vm_state.h"
 
-static const ump_time LOOK = 4 * UMP_MS;        /* between two looks while calls are made */
+static const ump_time LOOK = 4 * UMP_MS;           /* between two looks while calls are made */
 static const ump_time MOST_PATIENT = 128 * UMP_MS; /* between two orders to the same call */
-static const ump_time LOOK_ASLEEP = 100 * UMP_MS; /* when no call was made for IDLE_LOOKS looks; a call wakes us */
+static const ump_time LOOK_ASLEEP = 100 * UMP_MS;  /* when no call was made for IDLE_LOOKS looks; a call wakes us */
 enum { IDLE_LOOKS = 50, SIGNAL = SIGURG };
 
 enum order { ORDER_SOFT, ORDER_HARD, ORDER_WHERE };
@@ -56,9 +57,13 @@ static ump_time read_clock(clockid_t clock) {
   return (ump_time)t.tv_sec * UMP_S + t.tv_nsec;
 }
 
-ump_time ump__thread_cpu(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+ump_time ump__thread_cpu(void) {
+  return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
-struct ump__gate *ump__watchdog_gate(struct ump_watchdog *w) { return &w->gate; }
+struct ump__gate *ump__watchdog_gate(struct ump_watchdog *w) {
+  return &w->gate;
+}
 
 void ump__watchdog_wake(struct ump__gate *gate) {
   struct ump_watchdog *w = UMP_CONTAINER(gate, struct ump_watchdog, gate);
@@ -156,9 +161,12 @@ static void *watch(void *arg) {
   for (;;) {
     ump_time now = read_clock(CLOCK_MONOTONIC);
     uint64_t call = atomic_load_explicit(&w->gate.call, memory_order_acquire);
-    if (call != s.call) first_sight(w, &s, call, now), idle = 0;
-    else if (call & 1) look_at(w, &s, now);
-    else if (idle < IDLE_LOOKS) idle++;
+    if (call != s.call)
+      first_sight(w, &s, call, now), idle = 0;
+    else if (call & 1)
+      look_at(w, &s, now);
+    else if (idle < IDLE_LOOKS)
+      idle++;
     bool asleep = idle == IDLE_LOOKS;
     if (!rest(w, now, asleep ? LOOK_ASLEEP : LOOK, asleep)) return NULL;
   }

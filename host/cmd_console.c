@@ -11,8 +11,7 @@
 #include "net/control.h"
 
 /* REPLY: what host_control.c makes at most, its line feed and a NUL */
-enum { REPLY = (1 << 18) + 2,
-       REQUEST = UMP_CONTROL_LINE - 1, REMEMBERED = 1000 };
+enum { REPLY = (1 << 18) + 2, REQUEST = UMP_CONTROL_LINE - 1, REMEMBERED = 1000 };
 #define PATIENCE (30 * UMP_S)
 
 struct options {
@@ -51,7 +50,8 @@ static void ask(struct session *s, const char *command, const char *text) {
   if (w.full) {
     s->answer = FAILED;
     snprintf(s->text, sizeof s->text, "a line may have %d bytes at most", REQUEST);
-  } else if (ump_control_ask(s->path, ump_written(&w), PATIENCE, false, s->reply, sizeof s->reply, error, sizeof error) != 0) {
+  } else if (ump_control_ask(s->path, ump_written(&w), PATIENCE, false, s->reply, sizeof s->reply, error,
+                             sizeof error) != 0) {
     snprintf(s->text, sizeof s->text, "%s", error);
   } else if (ump_json_members(ump_text(s->reply), slots, 3, NULL) != 0 || slots[1].value.type != UMP_JSON_STRING) {
     snprintf(s->text, sizeof s->text, "the host's answer makes no sense; is it another version?");
@@ -73,7 +73,8 @@ static void ask(struct session *s, const char *command, const char *text) {
 
 static struct session *completing;
 
-static char *next_word(const char *word, int nth) { /* gives the host's words, one a call, to libedit, which frees them */
+static char *next_word(const char *word,
+                       int nth) { /* gives the host's words, one a call, to libedit, which frees them */
   static char *rest;
   if (nth == 0) {
     ask(completing, "complete", word);

@@ -6,7 +6,8 @@
 #include "net/control.h"
 
 enum { REPLY = (2 << 20) + 2 }; /* what host_control.c makes at most, its line feed and a NUL */
-/* A reload may wait for a gate and then for a rulebook that takes its whole load time; a stop is over within 5 s (hardening T29). */
+/* A reload may wait for a gate and then for a rulebook that takes its whole load time; a stop is over within 5 s
+ * (hardening T29). */
 #define PATIENCE (120 * UMP_S)
 
 struct options {
@@ -34,7 +35,8 @@ static const struct flag status_flags[] = {
     JSON_FLAG,
     {"rules", NULL, NULL, FLAG_SWITCH, offsetof(struct options, rules),
      "what each handler costs, by event and protocol: calls, verdicts, errors,\n"
-     "time and memory of a call; and where errors were", NULL},
+     "time and memory of a call; and where errors were",
+     NULL},
     {"metrics", NULL, NULL, FLAG_SWITCH, offsetof(struct options, metrics),
      "all counters and costs, in the text format that Prometheus reads", NULL},
 };
@@ -69,8 +71,13 @@ static int ask(const struct command *self, const struct options *o) {
   if (!at && ump_control_default_path(path) != 0)
     return ump_usage(self, "the control socket's path is too long; use --control");
   if (!at) at = path;
-  snprintf(request, sizeof request, "{\"command\":\"%s\"%s}", o->rules ? "rules" : o->metrics ? "metrics" : self->name,
-           o->force ? ",\"force\":true" : o->rules && !o->json ? ",\"brief\":true" : "");
+  snprintf(request, sizeof request, "{\"command\":\"%s\"%s}",
+           o->rules     ? "rules"
+           : o->metrics ? "metrics"
+                        : self->name,
+           o->force               ? ",\"force\":true"
+           : o->rules && !o->json ? ",\"brief\":true"
+                                  : "");
   bool until_gone = strcmp(self->name, "stop") == 0;
   if (ump_control_ask(at, ump_text(request), PATIENCE, until_gone, reply, sizeof reply, error, sizeof error) != 0) {
     fprintf(stderr, "umpire %s: %s\n", self->name, error);
@@ -82,7 +89,8 @@ static int ask(const struct command *self, const struct options *o) {
 static int run(const struct command *self, int argc, char **argv) {
   struct options o = {0};
   int code = ump_flags_parse(self, argc, argv, &o, NULL);
-  if (code == EXIT_OK && o.rules && o.metrics) return ump_usage(self, "--rules and --metrics are two questions: ask one");
+  if (code == EXIT_OK && o.rules && o.metrics)
+    return ump_usage(self, "--rules and --metrics are two questions: ask one");
   return code < 0 ? EXIT_OK : code != EXIT_OK ? code : ask(self, &o);
 }
 
@@ -96,6 +104,7 @@ static int run(const struct command *self, int argc, char **argv) {
 
 COMMAND(ump_cmd_reload, "reload", reload_flags,
         "reload a running host's rulebook; exit 1 with the reason if the new one was refused");
-COMMAND(ump_cmd_status, "status", status_flags, "what a running host is doing: clients, listeners, rulebook, counters, memory");
+COMMAND(ump_cmd_status, "status", status_flags,
+        "what a running host is doing: clients, listeners, rulebook, counters, memory");
 COMMAND(ump_cmd_stop, "stop", flags, "end a running host in good order, and wait until it is gone");
 COMMAND(ump_cmd_health, "health", flags, "exit 0 if a host runs and serves, else 1: for container health checks");

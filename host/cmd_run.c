@@ -33,9 +33,10 @@ static const struct flag flags[] = {
      NULL},
     {"store", "UMPIRE_STORE", "FILE", FLAG_TEXT, AT(store),
      "keep accounts (names and hashes of passwords) in this SQLite database,\n"
-     "for rulebooks without a login of their own (default: in memory)", NULL},
-    {"accounts", "UMPIRE_ACCOUNTS", "N", FLAG_COUNT, AT(accounts),
-     "accounts that players may make (default 100000)", "1"},
+     "for rulebooks without a login of their own (default: in memory)",
+     NULL},
+    {"accounts", "UMPIRE_ACCOUNTS", "N", FLAG_COUNT, AT(accounts), "accounts that players may make (default 100000)",
+     "1"},
     {"web", "UMPIRE_WEB", "[HOST:]PORT", FLAG_TEXT, AT(web),
      "serve the rulebook's pages to browsers over HTTP: the folder `web` beside init.lua,\n"
      "for rules/x.lua rules/x/web, or what the rulebook names as `web`; and our clients for\n"
@@ -44,16 +45,19 @@ static const struct flag flags[] = {
      NULL},
     {"record", "UMPIRE_RECORD", "FILE", FLAG_TEXT, AT(record),
      "write down what came in and what was judged, for umpire replay: names, what clients\n"
-     "send and are told, and client.data, but no addresses and no passwords", NULL},
+     "send and are told, and client.data, but no addresses and no passwords",
+     NULL},
     {"record-limit", "UMPIRE_RECORD_LIMIT", "BYTES", FLAG_BYTES, AT(record_limit),
      "room for FILE and the three before it, FILE.1 to FILE.3 (default 256M)", "1M"},
     {"gate", "UMPIRE_GATE", "FILE", FLAG_TEXT, AT(gate),
      "before each reload, play this recording through the new rulebook, and refuse it if\n"
      "verdicts, admissions or kicks change (umpire reload --force reloads nevertheless);\n"
-     "last:N: play the last N events (at least half as many), which are kept in memory", NULL},
+     "last:N: play the last N events (at least half as many), which are kept in memory",
+     NULL},
     {"gate-accept", "UMPIRE_GATE_ACCEPT", "WHAT", FLAG_WORDS, AT(gate_accept),
      "a difference that the gate lets pass, such as verdict:move (see umpire replay); may\n"
-     "be repeated (in the environment: comma separated)", NULL},
+     "be repeated (in the environment: comma separated)",
+     NULL},
     {"gate-time", "UMPIRE_GATE_TIME", "TIME", FLAG_TIME, AT(gate_time),
      "what has not been played by then is not looked at (default 10s)", "1ms"},
     {"rule-time", "UMPIRE_RULE_TIME", "TIME", FLAG_TIME, AT(rule_time),
@@ -83,7 +87,8 @@ static const struct flag flags[] = {
     {"effect-memory", "UMPIRE_EFFECT_MEMORY", "BYTES", FLAG_BYTES, AT(effect_memory), "their data (default 16M)", "1K"},
     {"state-memory", "UMPIRE_STATE_MEMORY", "BYTES", FLAG_BYTES, AT(state_memory),
      "the state of host.update, with some 190 bytes for each key (default 16M)", "64K"},
-    {"state-keys", "UMPIRE_STATE_KEYS", "N", FLAG_COUNT, AT(state_keys), "keys in it, at all depths (default 262144)", "1"},
+    {"state-keys", "UMPIRE_STATE_KEYS", "N", FLAG_COUNT, AT(state_keys), "keys in it, at all depths (default 262144)",
+     "1"},
     {"timers", "UMPIRE_TIMERS", "N", FLAG_COUNT, AT(timers), "timers of the rulebook (default 65536)", "1"},
 };
 
@@ -127,7 +132,8 @@ static int check_urls(const struct command *c, const struct run_options *o) {
 }
 
 static int run(const struct command *self, int argc, char **argv) {
-  struct run_options o = {.log_level = UMP_INFO, .stuck_time = 2 * UMP_S, .record_limit = 256 << 20, .gate_time = 10 * UMP_S};
+  struct run_options o = {
+      .log_level = UMP_INFO, .stuck_time = 2 * UMP_S, .record_limit = 256 << 20, .gate_time = 10 * UMP_S};
   struct host host;
   const char *path = NULL;
   int code = ump_flags_parse(self, argc, argv, &o, &path);

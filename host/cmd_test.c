@@ -70,7 +70,8 @@ static void more_help(FILE *out) {
       out,
       "The arguments are busted's (busted --help lists them): files, folders, --filter PATTERN, --output FORMAT ...\n"
       "In specs, require \"umpire.sim\" gives the simulator.\n\n"
-      "In the environment, UMPIRE_SEED=N repeats the run with that seed, which a failing test prints; UMPIRE_RELOAD=every has\n"
+      "In the environment, UMPIRE_SEED=N repeats the run with that seed, which a failing test prints; "
+      "UMPIRE_RELOAD=every has\n"
       "the rulebook loaded again after every event in a twin of each world, and fails at the first difference.\n\n"
       "umpire test --paths runs nothing, and prints two folders: of the Lua library, and of the simulator's module.\n");
 }

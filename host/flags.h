@@ -25,7 +25,7 @@ enum flag_kind {
 struct flag {
   const char *name, *env, *value; /* "listen", "UMPIRE_LISTEN", "URL" (NULL: takes none) */
   enum flag_kind kind;
-  size_t at;        /* offset of its place in the options */
+  size_t at;         /* offset of its place in the options */
   const char *help;  /* one line; line feeds are indented */
   const char *least; /* "1M": smaller ones are refused, for they would stop everything; NULL: any */
 };

@@ -172,8 +172,12 @@ static int make_engine(struct host *h) {
   if (!h->engine) return fail(h, EXIT_RULEBOOK, "start", "out of memory");
   h->watchdog = ump_watchdog_new(o->stuck_time, &h->log);
   if (!h->watchdog) return fail(h, EXIT_RULEBOOK, "start", "cannot start the watchdog thread");
-  struct ump_loop_cfg loop = {.mem = &ump_mem_libc, .engine = h->engine, .log = &h->log, .logger = h->logger,
-                              .asked_to_stop = on_asked_to_stop, .ctx = h};
+  struct ump_loop_cfg loop = {.mem = &ump_mem_libc,
+                              .engine = h->engine,
+                              .log = &h->log,
+                              .logger = h->logger,
+                              .asked_to_stop = on_asked_to_stop,
+                              .ctx = h};
   h->loop = ump_loop_new(&loop);
   struct ump_signals_cfg signals = {.reload = on_hup, .stop = on_stop, .ctx = h};
   h->signals = h->loop ? ump_signals_new(h->loop, &signals) : NULL;
@@ -182,7 +186,8 @@ static int make_engine(struct host *h) {
 
 /* ---- accounts ---- */
 
-static int check_login(void *ctx, bool create, struct ump_bytes name, struct ump_bytes password, char *error, size_t cap) {
+static int check_login(void *ctx, bool create, struct ump_bytes name, struct ump_bytes password, char *error,
+                       size_t cap) {
   return ump_store_login(ctx, create, name, password, error, cap);
 }
 

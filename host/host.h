@@ -94,7 +94,8 @@ int ump_host_web_open(struct host *h);      /* once the listeners are bound, who
 void ump_host_web_say(struct host *h);      /* logs where it is */
 void ump_host_web_reloaded(struct host *h); /* another rulebook may have other pages */
 
-/* ---- what the rulebook costs, for the control socket (host_costs.c): as JSON members, and as a table for people ---- */
+/* ---- what the rulebook costs, for the control socket (host_costs.c): as JSON members, and as a table for people ----
+ */
 void ump_host_costs(struct host *h, struct ump_writer *json, struct ump_writer *text);
 /* Everything that is counted, in the text format of Prometheus and OpenMetrics. */
 void ump_host_metrics(struct host *h, struct ump_writer *text);

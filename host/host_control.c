@@ -1,5 +1,5 @@
-/* What the control socket's requests mean: status, reload, stop, health, and the console's two. Each reply is one JSON object with "ok", and
- * "text" for people. */
+/* What the control socket's requests mean: status, reload, stop, health, and the console's two. Each reply is one JSON
+ * object with "ok", and "text" for people. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "codec/json.h"
 #include "host.h"
 
-/* A status is bounded by the number of listeners and counters, all ours; metrics by the rows of costs: some 600 KiB if strangers
- * choose the names, and less than twice that as JSON. */
+/* A status is bounded by the number of listeners and counters, all ours; metrics by the rows of costs: some 600 KiB if
+ * strangers choose the names, and less than twice that as JSON. */
 enum { REPLY = 2 << 20, TEXT = 1 << 20 };
 /* What one line shows is bounded by the console (32 KiB, and a last value); a byte may become six. */
 enum { CONSOLE_REPLY = 256 * 1024 };
@@ -278,7 +278,8 @@ static struct ump_bytes text_member(struct ump_bytes line, const char *key, uint
 }
 
 static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes line, bool complete) {
-  static const char *const answers[] = {[UMP_CONSOLE_DONE] = "done", [UMP_CONSOLE_MORE] = "more", [UMP_CONSOLE_ERROR] = "error"};
+  static const char *const answers[] = {
+      [UMP_CONSOLE_DONE] = "done", [UMP_CONSOLE_MORE] = "more", [UMP_CONSOLE_ERROR] = "error"};
   const char *mode = h->options->console ? h->options->console : "ro";
   uint8_t code[UMP_CONTROL_LINE], *buf;
   struct ump_console what = {text_member(line, "text", code, sizeof code), complete, strcmp(mode, "rw") == 0};
@@ -305,9 +306,13 @@ static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes
   ump_loop_work(h->loop); /* what it asked for goes out */
 }
 
-static void on_evaluate(struct host *h, struct ump_control_conn *c, struct ump_bytes line) { console(h, c, line, false); }
+static void on_evaluate(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  console(h, c, line, false);
+}
 
-static void on_complete(struct host *h, struct ump_control_conn *c, struct ump_bytes line) { console(h, c, line, true); }
+static void on_complete(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
+  console(h, c, line, true);
+}
 
 static void on_stop(struct host *h, struct ump_control_conn *c, struct ump_bytes line) {
   (void)line;
@@ -319,9 +324,8 @@ void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes li
   static const struct {
     const char *name;
     void (*run)(struct host *h, struct ump_control_conn *c, struct ump_bytes line);
-  } requests[] = {{"status", on_status}, {"reload", on_reload},     {"stop", on_stop},
-                  {"health", on_health}, {"evaluate", on_evaluate}, {"complete", on_complete},
-                  {"rules", on_costs},   {"metrics", on_metrics}};
+  } requests[] = {{"status", on_status},     {"reload", on_reload},     {"stop", on_stop},   {"health", on_health},
+                  {"evaluate", on_evaluate}, {"complete", on_complete}, {"rules", on_costs}, {"metrics", on_metrics}};
   struct ump_json_slot slot = {.key = ump_text("command")};
   uint8_t buf[32];
   struct ump_bytes name = {0};
@@ -332,5 +336,6 @@ void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes li
     requests[i].run(ctx, c, line);
     return;
   }
-  answer(c, false, "a request is {\"command\":\"status\"}, or reload, stop, health, evaluate, complete, rules or metrics");
+  answer(c, false,
+         "a request is {\"command\":\"status\"}, or reload, stop, health, evaluate, complete, rules or metrics");
 }

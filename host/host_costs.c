@@ -27,9 +27,12 @@ struct table {
 
 static void put_time(struct ump_writer *w, uint64_t ns) { /* seven columns, three digits that mean something */
   double us = (double)ns / 1e3;
-  if (us < 100) put(w, " %4.1f us", us);
-  else if (us < 1e5) put(w, " %4.0f %s", us < 1e4 ? us : us / 1e3, us < 1e4 ? "us" : "ms");
-  else put(w, " %4.1f s ", us / 1e6);
+  if (us < 100)
+    put(w, " %4.1f us", us);
+  else if (us < 1e5)
+    put(w, " %4.0f %s", us < 1e4 ? us : us / 1e3, us < 1e4 ? "us" : "ms");
+  else
+    put(w, " %4.1f s ", us / 1e6);
 }
 
 /* Names come from players: what is no printable ASCII is shown as a dot. */
@@ -39,7 +42,9 @@ static void put_what(struct ump_writer *w, const struct ump_rules_cost *c) {
   for (size_t i = 0; i < n; i++) name[i] = c->event.p[i] > 0x20 && c->event.p[i] < 0x7F ? (char)c->event.p[i] : '.';
   name[n] = 0;
   snprintf(line, sizeof line, "%s%s%s", c->handler, c->is_event ? " " : "",
-           c->others ? "(all others)" : c->is_event && !n ? "(no name)" : name);
+           c->others           ? "(all others)"
+           : c->is_event && !n ? "(no name)"
+                               : name);
   put(w, "\n  %-28.40s %-9s", line, c->protocol ? c->protocol : "");
 }
 
@@ -62,16 +67,22 @@ static void text_row(struct ump_writer *w, const struct ump_rules_cost *c) {
 
 static void json_row(struct ump_writer *w, const struct ump_rules_cost *c) {
   put(w, "{\"handler\":\"%s\",\"protocol\":", c->handler);
-  if (c->protocol) put(w, "\"%s\"", c->protocol);
-  else put(w, "null");
+  if (c->protocol)
+    put(w, "\"%s\"", c->protocol);
+  else
+    put(w, "null");
   if (c->is_event) {
     put(w, ",\"event\":");
-    if (c->others) put(w, "null");
-    else ump_json_write_string(w, c->event);
+    if (c->others)
+      put(w, "null");
+    else
+      ump_json_write_string(w, c->event);
     for (int i = 0; i < 4; i++) put(w, ",\"%s\":%llu", verdicts[i], (unsigned long long)c->verdicts[i]);
   }
-  put(w, ",\"calls\":%llu,\"errors\":%llu,\"measured\":%llu,\"p50_ns\":%llu,\"p99_ns\":%llu,\"max_ns\":%llu,\"p50_bytes\":%llu,"
-         "\"p99_bytes\":%llu}",
+  put(w,
+      ",\"calls\":%llu,\"errors\":%llu,\"measured\":%llu,\"p50_ns\":%llu,\"p99_ns\":%llu,\"max_ns\":%llu,\"p50_bytes\":"
+      "%llu,"
+      "\"p99_bytes\":%llu}",
       (unsigned long long)c->calls, (unsigned long long)c->errors, (unsigned long long)c->measured,
       (unsigned long long)c->p50, (unsigned long long)c->p99, (unsigned long long)c->most,
       (unsigned long long)c->bytes_p50, (unsigned long long)c->bytes_p99);
@@ -99,8 +110,8 @@ void ump_host_costs(struct host *h, struct ump_writer *json, struct ump_writer *
   struct ump_rules_info i;
   ump_rules_info(h->rules, &i);
   put(text, "%.300s version %lld hash %s, since it was loaded:\n", i.path, (long long)i.version, i.hash);
-  put(text, "  %-28s %-9s %10s %10s %7s %7s %7s %7s %7s %7s", "handler", "protocol", "calls", "refused", "errors", "p50",
-      "p99", "longest", "B p50", "B p99");
+  put(text, "  %-28s %-9s %10s %10s %7s %7s %7s %7s %7s %7s", "handler", "protocol", "calls", "refused", "errors",
+      "p50", "p99", "longest", "B p50", "B p99");
   put(json, ",\"hash\":\"%s\",\"rows\":[", i.hash);
   ump_rules_costs(h->rules, on_cost, &t);
   put(json, "],\"errors\":[");
@@ -111,21 +122,27 @@ void ump_host_costs(struct host *h, struct ump_writer *json, struct ump_writer *
 
 /* ---- metrics ---- */
 
-static void put_label(struct ump_writer *w, struct ump_bytes s) { /* backslash, quote and line feed are escaped, says the format */
+static void put_label(struct ump_writer *w,
+                      struct ump_bytes s) { /* backslash, quote and line feed are escaped, says the format */
   for (size_t i = 0; i < s.n; i++) {
-    if (s.p[i] == '\n') put(w, "\\n");
-    else if (s.p[i] < 0x20 || s.p[i] > 0x7E) put(w, ".");
-    else put(w, s.p[i] == '"' || s.p[i] == '\\' ? "\\%c" : "%c", s.p[i]);
+    if (s.p[i] == '\n')
+      put(w, "\\n");
+    else if (s.p[i] < 0x20 || s.p[i] > 0x7E)
+      put(w, ".");
+    else
+      put(w, s.p[i] == '"' || s.p[i] == '\\' ? "\\%c" : "%c", s.p[i]);
   }
 }
 
-/* Two samples with the same labels spoil the page for who reads it, so two names must not become one: bytes that are not
- * shown are written as in a URL, and so are the percent sign and a '(' in front, which begins "(others)". */
+/* Two samples with the same labels spoil the page for who reads it, so two names must not become one: bytes that are
+ * not shown are written as in a URL, and so are the percent sign and a '(' in front, which begins "(others)". */
 static void put_event_label(struct ump_writer *w, struct ump_bytes name) {
   for (size_t i = 0; i < name.n; i++) {
     uint8_t c = name.p[i];
-    if (c < 0x20 || c > 0x7E || c == '%' || (c == '(' && i == 0)) put(w, "%%%02X", c);
-    else put_label(w, ump_bytes(&name.p[i], 1));
+    if (c < 0x20 || c > 0x7E || c == '%' || (c == '(' && i == 0))
+      put(w, "%%%02X", c);
+    else
+      put_label(w, ump_bytes(&name.p[i], 1));
   }
 }
 
@@ -144,8 +161,10 @@ static void counters(struct ump_writer *w, const char *family, const char *label
 
 static void labels(struct ump_writer *w, const struct ump_rules_cost *c, const char *more) {
   put(w, "{handler=\"%s\",protocol=\"%s\",event=\"", c->handler, c->protocol ? c->protocol : "");
-  if (c->others) put(w, "(others)");
-  else put_event_label(w, c->event);
+  if (c->others)
+    put(w, "(others)");
+  else
+    put_event_label(w, c->event);
   put(w, "\"%s} ", more);
 }
 

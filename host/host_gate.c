@@ -109,7 +109,8 @@ static void refuse(struct host_gate *g) {
 static void refuse_unplayed(struct host_gate *g) {
   char text[sizeof g->result.error + 256];
   struct host *h = g->host;
-  snprintf(text, sizeof text, "%s\n    That was with recorded play (--gate %s); umpire reload --force reloads without it.",
+  snprintf(text, sizeof text,
+           "%s\n    That was with recorded play (--gate %s); umpire reload --force reloads without it.",
            g->result.error, h->options->gate);
   ump_logger_say(h->logger, UMP_ERROR, "reload", "refused (%s), the rulebook in place goes on: %s", g->why, text);
   answer(g, false, text);

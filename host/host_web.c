@@ -100,11 +100,8 @@ int ump_host_web_open(struct host *h) {
   int fd = ump_web_listen(&addr, &addr);
   if (fd < 0) return cannot_bind(h, -fd);
   ump_listen_name(&http, &addr, h->web_name);
-  struct ump_web_cfg cfg = {.root = web.root,
-                            .folder = web.folder,
-                            .library = h->places.library,
-                            .about = about,
-                            .connect = connect};
+  struct ump_web_cfg cfg = {
+      .root = web.root, .folder = web.folder, .library = h->places.library, .about = about, .connect = connect};
   h->web = ump_web_start(fd, &cfg);
   if (h->web) return EXIT_OK;
   ump_logger_say(h->logger, UMP_ERROR, "web", "--web: out of memory or threads");

@@ -1,4 +1,5 @@
-/* luacheck, a program that others keep, asked about a rulebook's files. Without it a check is the poorer, and says so. */
+/* luacheck, a program that others keep, asked about a rulebook's files. Without it a check is the poorer, and says so.
+ */
 #ifndef UMP_HOST_LUACHECK_H
 #define UMP_HOST_LUACHECK_H
 

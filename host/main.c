@@ -6,9 +6,9 @@
 #include "cmd.h"
 #include "net/loop.h"
 
-static const struct command *const commands[] = {&ump_cmd_new,  &ump_cmd_run,    &ump_cmd_check,
-                                                 &ump_cmd_test, &ump_cmd_reload, &ump_cmd_status,
-                                                 &ump_cmd_stop, &ump_cmd_health, &ump_cmd_console, &ump_cmd_replay};
+static const struct command *const commands[] = {&ump_cmd_new,     &ump_cmd_run,    &ump_cmd_check, &ump_cmd_test,
+                                                 &ump_cmd_reload,  &ump_cmd_status, &ump_cmd_stop,  &ump_cmd_health,
+                                                 &ump_cmd_console, &ump_cmd_replay};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static int help(FILE *out, int code) {
@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < N_COMMANDS; i++)
     if (strcmp(name, commands[i]->name) == 0) return commands[i]->run(commands[i], argc - 2, argv + 2);
   if (*name)
-    return ump_usage(NULL, "unknown command \"%s\"; commands are new, run, check, test, replay, reload, status, stop, health",
-                     name);
+    return ump_usage(
+        NULL, "unknown command \"%s\"; commands are new, run, check, test, replay, reload, status, stop, health", name);
   return help(stderr, EXIT_USAGE);
 }

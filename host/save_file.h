@@ -16,7 +16,8 @@ struct ump_saved {
   int64_t version;
 };
 
-/* 1: read; 0: there is no such file yet; negative (also when it could not be written later): a message that says what is wrong and what to do. */
+/* 1: read; 0: there is no such file yet; negative (also when it could not be written later): a message that says what
+ * is wrong and what to do. */
 int ump_save_read(const char *path, struct ump_saved *out, char *error, size_t cap);
 void ump_saved_free(struct ump_saved *s);
 /* 0, or negative with a message; the old file is as it was then. */

@@ -529,7 +529,8 @@ static int world_peek(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"chance", world_chance},   {"give_id", world_give_id},
+    {"chance", world_chance},
+    {"give_id", world_give_id},
     {"open", world_open},
     {"reload", world_reload},
     {"aim", world_aim},

@@ -51,7 +51,7 @@ struct ump_sim_net {
   struct ump__sim_due *current;      /* the one next() gave last; freed by the following call */
   struct ump_list stirred, writable; /* streams */
   uint64_t counts[UMP_SIM_COUNTS];
-  uint64_t trace; /* a hash of everything that was sent and what became of it */
+  uint64_t trace;                /* a hash of everything that was sent and what became of it */
   uint64_t under_way, datagrams; /* all; of these datagrams */
 };
 

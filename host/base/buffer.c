@@ -14,7 +14,8 @@ void ump_buffer_deinit(struct ump_buffer *b) {
   b->start = b->end = b->cap = 0;
 }
 
-/* Moves what is held to the front; called only when at least as much room is won as bytes are moved, or there is no other. */
+/* Moves what is held to the front; called only when at least as much room is won as bytes are moved, or there is no
+ * other. */
 static void compact(struct ump_buffer *b) {
   size_t held = b->end - b->start;
   if (held) memmove(b->p, b->p + b->start, held);

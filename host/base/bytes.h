@@ -38,7 +38,9 @@ struct ump_reader {
 static inline struct ump_reader ump_reader(struct ump_bytes in) {
   return (struct ump_reader){in.p, in.n ? in.p + in.n : in.p, false};
 }
-static inline size_t ump_reader_left(const struct ump_reader *r) { return (size_t)(r->end - r->p); }
+static inline size_t ump_reader_left(const struct ump_reader *r) {
+  return (size_t)(r->end - r->p);
+}
 
 uint8_t ump_read_u8(struct ump_reader *r);
 uint16_t ump_read_u16be(struct ump_reader *r);
@@ -56,8 +58,12 @@ struct ump_writer {
   bool full;
 };
 
-static inline struct ump_writer ump_writer(void *p, size_t cap) { return (struct ump_writer){(uint8_t *)p, 0, cap, false}; }
-static inline struct ump_bytes ump_written(const struct ump_writer *w) { return (struct ump_bytes){w->p, w->n}; }
+static inline struct ump_writer ump_writer(void *p, size_t cap) {
+  return (struct ump_writer){(uint8_t *)p, 0, cap, false};
+}
+static inline struct ump_bytes ump_written(const struct ump_writer *w) {
+  return (struct ump_bytes){w->p, w->n};
+}
 
 void ump_write_u8(struct ump_writer *w, uint8_t v);
 void ump_write_u16be(struct ump_writer *w, uint16_t v);

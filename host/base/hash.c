@@ -30,7 +30,8 @@ static inline void word(struct sip *s, uint64_t m) {
 
 uint64_t ump_hash64(const struct ump_hash_key *k, struct ump_bytes in) {
   uint64_t k0 = load(k->b), k1 = load(k->b + 8);
-  struct sip s = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
+  struct sip s = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
+                  k1 ^ 0x7465646279746573u};
   size_t at = 0;
   for (; in.n - at >= 8; at += 8) word(&s, load(in.p + at));
   uint64_t last = (uint64_t)in.n << 56; /* the length, modulo 256, ends the last word */

@@ -11,15 +11,16 @@ struct ump_mem {
   void *ctx;
 };
 
-void *ump_alloc(const struct ump_mem *m, size_t n);              /* uninitialised; NULL: no memory */
-void *ump_zalloc(const struct ump_mem *m, size_t n);             /* zeroed */
+void *ump_alloc(const struct ump_mem *m, size_t n);  /* uninitialised; NULL: no memory */
+void *ump_zalloc(const struct ump_mem *m, size_t n); /* zeroed */
 void *ump_realloc(const struct ump_mem *m, void *p, size_t old_n, size_t n);
-void ump_free(const struct ump_mem *m, void *p, size_t n);       /* p may be NULL */
+void ump_free(const struct ump_mem *m, void *p, size_t n); /* p may be NULL */
 
 /* realloc and free of the C library; ctx is not used. */
 extern const struct ump_mem ump_mem_libc;
 
-/* A byte block shared by several owners (one broadcast payload, many clients). Not thread-safe: one loop, one thread. */
+/* A byte block shared by several owners (one broadcast payload, many clients). Not thread-safe: one loop, one thread.
+ */
 struct ump_blob {
   const struct ump_mem *mem;
   size_t refs, n;
@@ -27,6 +28,6 @@ struct ump_blob {
 };
 struct ump_blob *ump_blob_new(const struct ump_mem *m, size_t n); /* one reference; NULL: no memory */
 struct ump_blob *ump_blob_ref(struct ump_blob *b);
-void ump_blob_unref(struct ump_blob *b);                          /* NULL is allowed */
+void ump_blob_unref(struct ump_blob *b); /* NULL is allowed */
 
 #endif

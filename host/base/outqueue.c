@@ -6,9 +6,9 @@ enum { PIECE = 512 }; /* room of a piece of copies: one system call's worth of s
 
 struct ump_out_piece {
   struct ump_out_piece *next;
-  struct ump_blob *blob;   /* NULL: the bytes are in own[] */
-  size_t from, to;         /* what is left of blob->p or own */
-  size_t room;             /* of own[] */
+  struct ump_blob *blob; /* NULL: the bytes are in own[] */
+  size_t from, to;       /* what is left of blob->p or own */
+  size_t room;           /* of own[] */
   uint8_t own[];
 };
 
@@ -17,7 +17,9 @@ static void piece_free(struct ump_outqueue *q, struct ump_out_piece *p) {
   ump_free(q->mem, p, sizeof *p + p->room);
 }
 
-void ump_outqueue_init(struct ump_outqueue *q, const struct ump_mem *mem) { *q = (struct ump_outqueue){.mem = mem}; }
+void ump_outqueue_init(struct ump_outqueue *q, const struct ump_mem *mem) {
+  *q = (struct ump_outqueue){.mem = mem};
+}
 
 void ump_outqueue_deinit(struct ump_outqueue *q) {
   while (q->first) {
@@ -33,8 +35,10 @@ static struct ump_out_piece *piece_add(struct ump_outqueue *q, size_t room) {
   struct ump_out_piece *p = ump_alloc(q->mem, sizeof *p + room);
   if (!p) return NULL;
   *p = (struct ump_out_piece){.room = room};
-  if (q->last) q->last->next = p;
-  else q->first = p;
+  if (q->last)
+    q->last->next = p;
+  else
+    q->first = p;
   q->last = p;
   return p;
 }

@@ -10,7 +10,9 @@ struct ump_rng {
   void *ctx;
 };
 
-static inline void ump_rng_fill(const struct ump_rng *r, void *out, size_t n) { r->fill(r->ctx, out, n); }
+static inline void ump_rng_fill(const struct ump_rng *r, void *out, size_t n) {
+  r->fill(r->ctx, out, n);
+}
 uint64_t ump_rng_u64(const struct ump_rng *r);
 uint64_t ump_rng_below(const struct ump_rng *r, uint64_t n); /* 0 .. n-1 without bias; n >= 1 */
 double ump_rng_unit(const struct ump_rng *r);                /* [0, 1), 53 bits */

@@ -7,7 +7,9 @@
 
 #include "base/err.h"
 
-static size_t segment_bytes(void) { return UMP_TABLE_SEGMENT * sizeof(struct ump_table_node *); }
+static size_t segment_bytes(void) {
+  return UMP_TABLE_SEGMENT * sizeof(struct ump_table_node *);
+}
 
 int ump_table_init(struct ump_table *t, const struct ump_mem *mem) {
   *t = (struct ump_table){.mem = mem, .n_buckets = UMP_TABLE_SEGMENT};
@@ -26,7 +28,9 @@ static struct ump_table_node **bucket(const struct ump_table *t, size_t i) {
 }
 
 /* The highest power of two that is not above n. */
-static size_t level(size_t n) { return (size_t)1 << (8 * sizeof n - 1 - (size_t)__builtin_clzl(n)); }
+static size_t level(size_t n) {
+  return (size_t)1 << (8 * sizeof n - 1 - (size_t)__builtin_clzl(n));
+}
 
 static struct ump_table_node **chain(const struct ump_table *t, uint64_t hash) {
   size_t low = level(t->n_buckets), i = (size_t)hash & (2 * low - 1);

@@ -23,8 +23,8 @@ void ump_uuid_print(const struct ump_uuid *u, char out[UMP_UUID_TEXT]) {
   }
 }
 
-/* 16 and the digit's value; 0: no digit. A table, because a processor guesses wrong about every third digit of an id whether
- * it is a letter, and a wrong guess costs as much as reading eight of them. */
+/* 16 and the digit's value; 0: no digit. A table, because a processor guesses wrong about every third digit of an id
+ * whether it is a letter, and a wrong guess costs as much as reading eight of them. */
 static const uint8_t digit_of[256] = {
     ['0'] = 16, ['1'] = 17, ['2'] = 18, ['3'] = 19, ['4'] = 20, ['5'] = 21, ['6'] = 22, ['7'] = 23,
     ['8'] = 24, ['9'] = 25, ['a'] = 26, ['b'] = 27, ['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31,
@@ -61,8 +61,8 @@ static inline uint64_t read_digits(const uint8_t *p, size_t n, uint8_t *all) {
   return v;
 }
 
-/* Only the digits of the time, the version and the variant are looked at: all 32 would cost twice as much, for each event. The
- * three parts are read side by side: as one number, each digit would wait for the one before. */
+/* Only the digits of the time, the version and the variant are looked at: all 32 would cost twice as much, for each
+ * event. The three parts are read side by side: as one number, each digit would wait for the one before. */
 bool ump_uuid_v1_time(struct ump_bytes text, uint64_t *t_100ns) {
   const uint8_t *p = text.p;
   if (text.n != UMP_UUID_TEXT || p[8] != '-' || p[13] != '-' || p[18] != '-' || p[23] != '-') return false;

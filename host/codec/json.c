@@ -50,7 +50,9 @@ static const uint8_t *beyond(struct scan *s, const uint8_t *at, const char *why)
   return ump__json_beyond(&s->fault, at, why);
 }
 
-UMP__HOT bool is_space(uint8_t c) { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t'); }
+UMP__HOT bool is_space(uint8_t c) {
+  return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+}
 
 UMP__HOT const uint8_t *skip_space(const struct scan *s, const uint8_t *p) {
   while (p < s->end && is_space(*p)) p++;
@@ -300,7 +302,7 @@ struct ump_bytes ump_json_only_text(const struct ump_json_value *object, struct 
   assert(object->type == UMP_JSON_OBJECT && object->n_members == 1);
   start(&s, object->raw);
   const uint8_t *p = string(&s, skip_space(&s, object->raw.p + 1), key);
-  p = skip_space(&s, skip_space(&s, p) + 1); /* behind the colon */
+  p = skip_space(&s, skip_space(&s, p) + 1);   /* behind the colon */
   for (s.end--; is_space(s.end[-1]);) s.end--; /* at the closing bracket */
   return ump_bytes(p, (size_t)(s.end - p));
 }

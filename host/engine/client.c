@@ -31,8 +31,9 @@ static void release_slot(struct ump_engine *e, uint32_t slot) {
   e->vacant = slot + 1;
 }
 
-/* Made of the serial, so that who comes back under his serial has his id again (wire/pygase section 5: the same client.id), and
- * nothing has to be kept for it. Keyed: it tells nobody who came when, nor what the next one will be. */
+/* Made of the serial, so that who comes back under his serial has his id again (wire/pygase section 5: the same
+ * client.id), and nothing has to be kept for it. Keyed: it tells nobody who came when, nor what the next one will be.
+ */
 static struct ump_uuid id_of(const struct ump_engine *e, uint64_t serial) {
   struct ump_uuid id;
   for (uint64_t half = 0; half < 2; half++) {

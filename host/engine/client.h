@@ -39,8 +39,8 @@ struct ump_client {
   struct ump_view *view;     /* what of the state it may see; NULL: nothing */
   uint64_t seen;             /* the version of the state that its view was evaluated for; 0: never, nothing goes out */
   struct ump__subscriber *subscription; /* NULL: none */
-  uint64_t asked_in;         /* the call that last asked for notifies to it */
-  uint32_t asked;            /* how many notifies that call has asked for */
+  uint64_t asked_in;                    /* the call that last asked for notifies to it */
+  uint32_t asked;                       /* how many notifies that call has asked for */
 };
 
 #endif

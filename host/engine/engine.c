@@ -190,7 +190,8 @@ static void await(struct ump_engine *e, const struct ump_coming *coming) {
   a->key = ump_verdicts_key(e->verdicts, a->serial, coming->id);
 }
 
-void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step, struct ump_coming *coming) {
+void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step,
+                       struct ump_coming *coming) {
   const struct ump__listener *l = &e->listeners[listener];
   if (!l->ops->expect) return;
   l->ops->expect(l->self, in, step, coming);
@@ -243,8 +244,7 @@ int ump_engine_touched(struct ump_engine *e, uint32_t listener, uint32_t *conn) 
   return l->ops->touched(l->self, conn);
 }
 
-size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices,
-                         size_t max) {
+size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices, size_t max) {
   struct ump__listener *l = &e->listeners[listener];
   return l->ops->output(l->self, conn, slices, max);
 }
@@ -264,7 +264,8 @@ void ump_engine_account_answer(struct ump_engine *e, uint64_t ticket, int answer
   assert(e->effects.asking == UMP__AT_ONCE);
   if (now > e->now) e->now = now;
   ump__login_answered(e, ticket, answer);
-  for (uint32_t i = 0; i < e->n_listeners; i++) e->listeners[i].stirred = true; /* it may go on with what it held back */
+  for (uint32_t i = 0; i < e->n_listeners; i++)
+    e->listeners[i].stirred = true; /* it may go on with what it held back */
   settle(e);
   assert(ump_engine_consistent(e));
 }

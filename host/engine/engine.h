@@ -55,9 +55,11 @@ void ump_engine_set_rulebook(struct ump_engine *e, struct ump_rulebook *rb, ump_
 void ump_engine_recv(struct ump_engine *e, uint32_t listener, const struct ump_addr *from, struct ump_bytes in,
                      ump_time now);
 /* A datagram that recv will be given soon; steps 0 to UMP_EXPECT_STEPS - 1 in turn, some datagrams apart, with the same
- * `coming`, zeroed before the first. Calls for the memory that judging it will need, and nothing comes of it but time saved.
- * With few clients only the place in the exactly-once window is far away, and step UMP_EXPECT_NEAR alone is enough. */
-void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step, struct ump_coming *coming);
+ * `coming`, zeroed before the first. Calls for the memory that judging it will need, and nothing comes of it but time
+ * saved. With few clients only the place in the exactly-once window is far away, and step UMP_EXPECT_NEAR alone is
+ * enough. */
+void ump_engine_expect(struct ump_engine *e, uint32_t listener, struct ump_bytes in, int step,
+                       struct ump_coming *coming);
 /* 1: a datagram, 0: none */
 int ump_engine_flush(struct ump_engine *e, uint32_t listener, struct ump_addr *to, struct ump_writer *out,
                      ump_time now);
@@ -66,8 +68,7 @@ void ump_engine_input(struct ump_engine *e, uint32_t listener, uint32_t conn, st
 void ump_engine_eof(struct ump_engine *e, uint32_t listener, uint32_t conn, ump_time now);
 void ump_engine_closed(struct ump_engine *e, uint32_t listener, uint32_t conn, ump_time now);
 int ump_engine_touched(struct ump_engine *e, uint32_t listener, uint32_t *conn); /* 1: one */
-size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices,
-                         size_t max);
+size_t ump_engine_output(struct ump_engine *e, uint32_t listener, uint32_t conn, struct ump_bytes *slices, size_t max);
 void ump_engine_sent(struct ump_engine *e, uint32_t listener, uint32_t conn, size_t n, ump_time now);
 unsigned ump_engine_wants(struct ump_engine *e, uint32_t listener, uint32_t conn);
 ump_time ump_engine_deadline(const struct ump_engine *e);
@@ -107,12 +108,12 @@ int ump_engine_cancel(struct ump_engine *e, uint64_t id); /* 0; UMP_EGONE: no su
  * UMP_EINVAL: not 1-64 bytes of UTF-8 without control characters */
 int ump_engine_set_name(struct ump_engine *e, struct ump_client *c, const struct ump_bytes *name);
 
-/* Merges a patch into the replicated state (state.h). plain: base/plain.h with UMP_PLAIN_DELETE, borrowed. What the state
- * looks like is not changed before the call has succeeded. 0; UMP_EINVAL, UMP_ETOOBIG (a value fits some wire not at all),
- * UMP_EFULL (the state's limits, or too many effects): *why says it; UMP_ENOMEM */
+/* Merges a patch into the replicated state (state.h). plain: base/plain.h with UMP_PLAIN_DELETE, borrowed. What the
+ * state looks like is not changed before the call has succeeded. 0; UMP_EINVAL, UMP_ETOOBIG (a value fits some wire not
+ * at all), UMP_EFULL (the state's limits, or too many effects): *why says it; UMP_ENOMEM */
 int ump_engine_update(struct ump_engine *e, struct ump_bytes plain, struct ump_state_fault *why);
-/* The state for a client whose protocol does not carry it, as notifies named "state" (subscribe.c); or no more of them. A
- * client whose protocol carries it has it anyway: nothing is done. 0, UMP_EGONE, UMP_EFULL, UMP_ENOMEM */
+/* The state for a client whose protocol does not carry it, as notifies named "state" (subscribe.c); or no more of them.
+ * A client whose protocol carries it has it anyway: nothing is done. 0, UMP_EGONE, UMP_EFULL, UMP_ENOMEM */
 int ump_engine_subscribe(struct ump_engine *e, struct ump_client *c, bool on);
 
 /* Calls into a rulebook that the engine does not make itself (load of a new rulebook, a console): what rb asks for
@@ -128,20 +129,22 @@ void ump_engine_begin(struct ump_engine *e, struct ump_rulebook *rb, ump_time no
 void ump_engine_commit(struct ump_engine *e);
 void ump_engine_rollback(struct ump_engine *e);
 
-/* For who writes down what happens (host/record): called in each ump_engine_expire before the calls of timers and ticks that
- * are due, if there are any; `due` is when the first of them was. Only to look: it must call nothing of the engine. NULL:
- * nobody. */
-void ump_engine_watch_timers(struct ump_engine *e,
-                             void (*called)(void *ctx, ump_time due, ump_time now, bool state), void *ctx);
-/* When the state is told next, apart from ticks; UMP_NEVER: not. `state` above says that it was due: who plays a recording tells it
- * then, since what else made it due (sessions that asked for it) is not in the recording. */
+/* For who writes down what happens (host/record): called in each ump_engine_expire before the calls of timers and ticks
+ * that are due, if there are any; `due` is when the first of them was. Only to look: it must call nothing of the
+ * engine. NULL: nobody. */
+void ump_engine_watch_timers(struct ump_engine *e, void (*called)(void *ctx, ump_time due, ump_time now, bool state),
+                             void *ctx);
+/* When the state is told next, apart from ticks; UMP_NEVER: not. `state` above says that it was due: who plays a
+ * recording tells it then, since what else made it due (sessions that asked for it) is not in the recording. */
 void ump_engine_tell_state_at(struct ump_engine *e, ump_time at);
 
-/* The next client to come has this id, instead of one that nobody could guess: for playing again what was recorded. NULL: not. */
+/* The next client to come has this id, instead of one that nobody could guess: for playing again what was recorded.
+ * NULL: not. */
 void ump_engine_give_id(struct ump_engine *e, const struct ump_uuid *id);
 
 /* ---- looking ---- */
-ump_time ump_engine_beat(const struct ump_engine *e); /* when the last tick was due, or ticks began; 0: there are none */
+ump_time
+ump_engine_beat(const struct ump_engine *e);         /* when the last tick was due, or ticks began; 0: there are none */
 ump_time ump_engine_now(const struct ump_engine *e); /* the time given to the call that is under way */
 const struct ump_rng *ump_engine_rng(const struct ump_engine *e);
 const struct ump_log *ump_engine_log(const struct ump_engine *e);

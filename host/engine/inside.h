@@ -33,8 +33,8 @@
   X(notifies_lost)     /* asked for, but the client was gone or could not take it */                                   \
   X(timers)            /* calls of rule timers */                                                                      \
   X(ticks)                                                                                                             \
-  X(ticks_late)   /* of these: catching up after a stall */                                                            \
-  X(updates)               /* patches merged into the state */                                                          \
+  X(ticks_late)            /* of these: catching up after a stall */                                                   \
+  X(updates)               /* patches merged into the state */                                                         \
   X(state_versions)        /* calls that changed it */                                                                 \
   X(state_patches)         /* made for clients, each for all of the same moment and view */                            \
   X(state_patch_bytes)     /* of these, as plain data */                                                               \
@@ -42,7 +42,7 @@
   X(state_told)            /* notifies of the state, to subscribers */                                                 \
   X(state_untold)          /* times that a subscriber's queue had no room for one: it gets more later */               \
   X(views)                 /* evaluated */                                                                             \
-  X(calls_failed) /* calls into the rulebook that failed, of whatever kind; their effects were dropped */
+  X(calls_failed)          /* calls into the rulebook that failed, of whatever kind; their effects were dropped */
 
 enum ump__count {
 #define X(name) UMP__##name,
@@ -123,9 +123,9 @@ struct ump_engine {
   const struct ump_accounts *accounts; /* NULL: none */
   struct ump_list logins;              /* that wait for them, oldest first; each kind of session has at most some */
   uint64_t tickets;                    /* the last one given */
-  size_t n_clients; /* admitted and not leaving */
-  uint64_t serials; /* the last one given */
-  struct ump_hash_key ids; /* what clients' ids are made with */
+  size_t n_clients;                    /* admitted and not leaving */
+  uint64_t serials;                    /* the last one given */
+  struct ump_hash_key ids;             /* what clients' ids are made with */
 
   struct ump_verdicts *verdicts;
   struct ump_state *state;
@@ -133,7 +133,8 @@ struct ump_engine {
   struct ump__effects effects;
   struct ump__timers timers;
   struct ump__ticks ticks;
-  void (*timers_called)(void *ctx, ump_time due, ump_time now, bool state); /* ump_engine_watch_timers; NULL: nobody looks */
+  void (*timers_called)(void *ctx, ump_time due, ump_time now,
+                        bool state); /* ump_engine_watch_timers; NULL: nobody looks */
   void *timers_ctx;
   struct ump_uuid given_id; /* of the next client */
   bool id_is_given;

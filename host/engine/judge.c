@@ -61,8 +61,8 @@ static void ask_judge(struct ump_engine *e, const struct ump_event *ev, struct u
   a->reason = ump_text("internal");
 }
 
-/* The key of an event, made when it was announced or else now. They come in the order in which they were announced; some
- * never do. */
+/* The key of an event, made when it was announced or else now. They come in the order in which they were announced;
+ * some never do. */
 static uint64_t key_of(struct ump_engine *e, const struct ump_event *ev) {
   uint64_t serial = ev->client->serial;
   if (e->n_awaited - e->n_arrived > UMP__AWAITED) e->n_arrived = e->n_awaited - UMP__AWAITED;
@@ -97,7 +97,8 @@ void ump__judge(struct ump_engine *e, struct ump__listener *l, struct ump_event 
       l->ops->answer(l->self, ev, &a, e->now);
       return;
     }
-    if (ev->type == UMP_EVENT_LOGIN && ump__login_waits(e, key)) return; /* a copy: the answer to the first is on its way */
+    if (ev->type == UMP_EVENT_LOGIN && ump__login_waits(e, key))
+      return; /* a copy: the answer to the first is on its way */
     if (!remember(e, ev, key)) return;
   }
   if (ev->malformed)

@@ -71,7 +71,8 @@ bool ump__login_waits(const struct ump_engine *e, uint64_t key) {
   return false;
 }
 
-/* A yes to what was asked before a log-out must not log in again, nor may it serve whoever has taken the session over. */
+/* A yes to what was asked before a log-out must not log in again, nor may it serve whoever has taken the session over.
+ */
 void ump__logins_overtake(struct ump_engine *e, const struct ump_client *c) {
   for (struct ump_list *at = e->logins.next; at != &e->logins; at = at->next) {
     struct ump__login *p = UMP_CONTAINER(at, struct ump__login, link);
@@ -140,8 +141,10 @@ void ump__login_answered(struct ump_engine *e, uint64_t ticket, int answer) {
                            .create = p->create,
                            .id = ump_bytes(p->id, p->n_id),
                            .user = ump_text(p->name)};
-    if (p->overtaken) say(&a, UMP_ILLEGAL, "logged out meanwhile"), answer = 0;
-    else take_answer(&a, p->create, answer);
+    if (p->overtaken)
+      say(&a, UMP_ILLEGAL, "logged out meanwhile"), answer = 0;
+    else
+      take_answer(&a, p->create, answer);
     /* Without room to remember it, a copy would ask the accounts again: that harms nobody. */
     if (ev.once && ump_verdicts_reserve(e->verdicts, p->key, e->now)) ev.once = false;
     if (answer == 1) ump__client_rename(e, c, p->name), p->name = NULL, ev.user = ump_text(c->name);

@@ -19,8 +19,8 @@ struct ump_rulebook_ops {
   /* legal, then execute */
   int (*judge)(void *self, struct ump_client *c, const struct ump_event *ev, struct ump_judgement *out);
   int (*disconnect)(void *self, struct ump_client *c, struct ump_bytes reason);
-  /* create: the client wants a new account, and to be logged in with it. 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook has
-   * no login */
+  /* create: the client wants a new account, and to be logged in with it. 1: yes, 0: no, UMP_ENOSUPPORT: the rulebook
+   * has no login */
   int (*login)(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
                struct ump_bytes *reason);
   /* dt: 1 / tick_rate; after a stall there is one more, for all that was missed */
@@ -28,11 +28,11 @@ struct ump_rulebook_ops {
   /* 1 (of one that does not repeat): it did nothing, for others come first. It is called again in the next run of the
    * timers, after all that are due by now; in between the host looks at its sockets. */
   int (*timer)(void *self, uint64_t id);
-  /* What the client may see of the state: plain data for ump__view_make of view.h, borrowed until the next call. Must ask for
-   * nothing. May be NULL; asked only when `views` is set */
+  /* What the client may see of the state: plain data for ump__view_make of view.h, borrowed until the next call. Must
+   * ask for nothing. May be NULL; asked only when `views` is set */
   int (*view)(void *self, struct ump_client *c, struct ump_bytes *plain);
-  /* Not a call into the rulebook: makes the notice that tells a client of the state, which plain is, in the encoding of its
-   * protocol; borrowed until the next call. 0, UMP_ENOSUPPORT, UMP_ENOMEM. May be NULL: nobody can subscribe */
+  /* Not a call into the rulebook: makes the notice that tells a client of the state, which plain is, in the encoding of
+   * its protocol; borrowed until the next call. 0, UMP_ENOSUPPORT, UMP_ENOMEM. May be NULL: nobody can subscribe */
   int (*tell)(void *self, const struct ump_client *c, struct ump_bytes plain, struct ump_notice *out);
   /* An event of this client will be judged soon: steps 0 and 1, some events apart, call for what of it is in memory. */
   void (*expect)(const void *self, const struct ump_client *c, int step); /* may be NULL */
@@ -45,8 +45,8 @@ struct ump_rulebook_ops {
 struct ump_rulebook {
   const struct ump_rulebook_ops *ops;
   void *self;
-  bool views;       /* it decides who may see what of the state; else all see everything */
-  double tick_rate; /* Hz, at most 1000; 0: no ticks. Read when it is put in place */
+  bool views;              /* it decides who may see what of the state; else all see everything */
+  double tick_rate;        /* Hz, at most 1000; 0: no ticks. Read when it is put in place */
   struct ump_bytes config; /* what it declares for protocols, for ops->configure of proto.h; may be empty. Must stay */
 };
 

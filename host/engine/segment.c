@@ -41,8 +41,8 @@ struct ump__cell *ump__segment_find(struct ump__segment *s, uint64_t key, uint32
   return c ? c : find_in(&s->line[second_line(key)], key, now_s);
 }
 
-/* A place in a line, and how many there are. Which cells are taken is chance, so a branch for each would be guessed wrong
- * about every third time. */
+/* A place in a line, and how many there are. Which cells are taken is chance, so a branch for each would be guessed
+ * wrong about every third time. */
 static struct ump__cell *vacant_in(struct ump__line *l, uint32_t now_s, int *n) {
   static const uint8_t count[1 << UMP__CELLS] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
   unsigned vacant = 0;

@@ -27,7 +27,7 @@ struct ump_verdicts {
   unsigned bits;
   size_t n_segments, max_bytes;
   uint32_t abroad; /* second of the last sight of any guest anywhere; 0: none */
-  uint64_t hand; /* where tidying goes on, as a key */
+  uint64_t hand;   /* where tidying goes on, as a key */
   struct ump__reasons reasons;
   struct ump__cell *reserved; /* what the next put fills */
   uint64_t reserved_key;

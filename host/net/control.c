@@ -30,7 +30,7 @@ struct ump_control {
   struct ump_list conns;
   unsigned n_conns;
   uint64_t tickets; /* the last one given */
-  bool waiting; /* a connection was left in the kernel's queue */
+  bool waiting;     /* a connection was left in the kernel's queue */
   bool closing;
 };
 

@@ -6,9 +6,11 @@
 
 #include "net/loop.h"
 
-#define UMP_CONTROL_LINE    16384 /* bytes of a request, such as a line of the console; longer ones close the connection */
-#define UMP_CONTROL_PATH    108  /* what a unix socket's name may have, NUL included */
-#define UMP_CONTROL_CLIENTS 16   /* connections at a time; further ones wait */
+#define UMP_CONTROL_LINE                                                                                               \
+  16384                         /* bytes of a request, such as a line of the console; longer ones close the connection \
+                                 */
+#define UMP_CONTROL_PATH    108 /* what a unix socket's name may have, NUL included */
+#define UMP_CONTROL_CLIENTS 16  /* connections at a time; further ones wait */
 
 struct ump_control;
 struct ump_control_conn;

@@ -30,8 +30,8 @@ struct ump_logger;
 struct ump_logger_cfg {
   int fd; /* where to; not closed */
   enum ump_log_format format;
-  enum ump_level level;    /* lowest level that is written */
-  bool colour;             /* text: with the colours of a terminal, by ECMA-48: red errors, yellow warnings, green reloads */
+  enum ump_level level; /* lowest level that is written */
+  bool colour; /* text: with the colours of a terminal, by ECMA-48: red errors, yellow warnings, green reloads */
   struct ump_hash_key key; /* random, so that nobody can choose addresses that share a limit */
   ump_time (*now)(void);   /* NULL: the monotonic clock; tests give their own */
 };

@@ -24,7 +24,7 @@ struct ump_loop_cfg {
   const struct ump_mem *mem; /* borrowed, as are all of these, until ump_loop_free */
   struct ump_engine *engine;
   const struct ump_log *log;
-  struct ump_logger *logger; /* tells of suppressed lines in time even when nothing else happens; may be NULL */
+  struct ump_logger *logger;        /* tells of suppressed lines in time even when nothing else happens; may be NULL */
   void (*asked_to_stop)(void *ctx); /* by a client (ump_engine_stop_asked), once each turn from then on; may be NULL */
   void *ctx;
 };
@@ -56,7 +56,7 @@ struct ump_port {
 
 void ump_loop_add(struct ump_loop *l, struct ump_port *p);
 void ump_loop_remove(struct ump_loop *l, struct ump_port *p);
-void ump_loop_stale(struct ump_loop *l); /* the next ump_loop_now reads the clock again */
+void ump_loop_stale(struct ump_loop *l);           /* the next ump_loop_now reads the clock again */
 struct ump_list *ump_loop_tcp(struct ump_loop *l); /* the ports of tcp.c, which share the descriptors there are */
 struct uv_loop_s *ump_loop_uv(struct ump_loop *l);
 struct ump_engine *ump_loop_engine(struct ump_loop *l);

@@ -17,9 +17,8 @@ struct ump_tcp_stats {
   uint32_t open;   /* connections now */
 };
 
-/* max_connections 0: as many as the limit of descriptors (RLIMIT_NOFILE) leaves, for all ports of the loop together, when 64 are
- * kept for everything else.
- * Otherwise as ump_udp_open, ump_udp_start and so on. */
+/* max_connections 0: as many as the limit of descriptors (RLIMIT_NOFILE) leaves, for all ports of the loop together,
+ * when 64 are kept for everything else. Otherwise as ump_udp_open, ump_udp_start and so on. */
 int ump_tcp_open(struct ump_loop *l, const struct ump_addr *addr, uint32_t max_connections, struct ump_tcp **out,
                  struct ump_addr *bound);
 int ump_tcp_start(struct ump_tcp *t, uint32_t listener);

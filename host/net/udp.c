@@ -12,7 +12,7 @@
 
 enum {
   BATCH = 64, /* datagrams a system call: more gain nothing measurable (the call is 1/64 of 0.3 us each by then) */
-  APART = 3, /* datagrams, see announce */
+  APART = 3,  /* datagrams, see announce */
   MANY = 500, /* clients: beyond, what is kept of them does not fit the second-level cache any more */
   ROUNDS = 4, /* batches before timers and other sockets have their turn: 256 events are well below 1 ms */
   OUT_BYTES = 256 * 1024, /* written side by side, so that 64 small datagrams stay within a few cache lines each */
@@ -144,29 +144,34 @@ static void expect(struct ump_udp *u, int i, int n, int step) {
   ump_engine_expect(ump_loop_engine(u->loop), u->listener, in, step, &u->coming[i]);
 }
 
-/* With many clients nearly everything that an event needs is far away in memory, and each part leads to the next one. So all
- * the while the datagrams that come later in the batch are announced: APART datagrams between one step and the next, about
- * as long as a line takes to come. */
+/* With many clients nearly everything that an event needs is far away in memory, and each part leads to the next one.
+ * So all the while the datagrams that come later in the batch are announced: APART datagrams between one step and the
+ * next, about as long as a line takes to come. */
 static void announce(struct ump_udp *u, int at, int n) {
   for (int step = 0; step < UMP_EXPECT_STEPS; step++) expect(u, at + APART * (UMP_EXPECT_STEPS - step), n, step);
 }
 
-static void announce_near(struct ump_udp *u, int at, int n) { expect(u, at + APART, n, UMP_EXPECT_NEAR); }
+static void announce_near(struct ump_udp *u, int at, int n) {
+  expect(u, at + APART, n, UMP_EXPECT_NEAR);
+}
 
 static void take(struct ump_udp *u, int i, ump_time now) {
   struct ump_addr from;
   ump_addr_from_sockaddr(&from, &u->in_addr[i]);
   u->in[i].msg_hdr.msg_namelen = sizeof u->in_addr[i];
   u->stats.bytes_in += u->in[i].msg_len;
-  ump_engine_recv(ump_loop_engine(u->loop), u->listener, &from, ump_bytes(u->in_iov[i].iov_base, u->in[i].msg_len), now);
+  ump_engine_recv(ump_loop_engine(u->loop), u->listener, &from, ump_bytes(u->in_iov[i].iov_base, u->in[i].msg_len),
+                  now);
 }
 
 static void take_batch(struct ump_udp *u, int n, ump_time now) {
   bool far = ump_engine_n_clients(ump_loop_engine(u->loop)) >= MANY;
   memset(u->coming, 0, (size_t)n * sizeof *u->coming);
   for (int i = far ? -APART * UMP_EXPECT_STEPS : -APART; i < n; i++) {
-    if (far) announce(u, i, n);
-    else announce_near(u, i, n);
+    if (far)
+      announce(u, i, n);
+    else
+      announce_near(u, i, n);
     if (i >= 0) take(u, i, now);
   }
   u->stats.datagrams_in += (uint64_t)n;

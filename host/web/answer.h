@@ -13,8 +13,8 @@
 struct ump__web_site {
   pthread_mutex_t lock; /* of root and folder */
   char *root, *folder;
-  char *library, *about, *common; /* these never change. library: NULL if there is none; common: the header lines of every
-                                     answer and the empty one behind them */
+  char *library, *about, *common; /* these never change. library: NULL if there is none; common: the header lines of
+                                     every answer and the empty one behind them */
   _Atomic uint64_t requests, errors;
 };
 

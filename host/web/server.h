@@ -8,7 +8,7 @@ struct ump__web_server;
 
 struct ump__web_server_cfg {
   struct ump__web_site *site;
-  int listener, wake; /* stay the caller's; once wake can be read, ump__web_serve returns */
+  int listener, wake;                      /* stay the caller's; once wake can be read, ump__web_serve returns */
   uint32_t timeout_ms, answer_ms, slowest; /* web.h */
 };
 

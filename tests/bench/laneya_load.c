@@ -3,10 +3,10 @@
  *   bench_laneya --port P --pid SERVER [--clients N] [--window K] [--ask S [--drip N]] [--come S] [--idle 1]
  *
  * ask: each client has K requests in flight, sent again as answers come; K > 1 is pipelining. drip: besides those who
- * ask there are N who send a byte a second of a message that never ends, each of whom comes again when it is thrown out;
- * latencies are then told for those who ask. come: connects, asks once, waits for the answer and closes, N at a time.
- * idle: the server's resident memory before and after N connections that asked once.
- * Costs are the server's CPU time, all its threads. Results are `key value` lines. */
+ * ask there are N who send a byte a second of a message that never ends, each of whom comes again when it is thrown
+ * out; latencies are then told for those who ask. come: connects, asks once, waits for the answer and closes, N at a
+ * time. idle: the server's resident memory before and after N connections that asked once. Costs are the server's CPU
+ * time, all its threads. Results are `key value` lines. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ enum { BURST = 65536, IN = 1 << 18, EVENTS = 256 };
 struct client {
   int fd;
   uint32_t number;
-  double asked; /* when, the last time */
+  double asked;                   /* when, the last time */
   uint64_t next_key, next_answer; /* of this connection, from 1 */
   size_t n_in;
   char in[512]; /* the rest of an answer that came in part */

@@ -1,6 +1,6 @@
-/* The limit: the least a Neteria server can do. One thread receives in batches, finds `method` and `euuid` in each datagram
- * without parsing it, and sends batches of LEGAL. It judges nothing, remembers nothing and repeats nothing: no server that
- * does its work can be cheaper, so the others are given as fractions of it.
+/* The limit: the least a Neteria server can do. One thread receives in batches, finds `method` and `euuid` in each
+ * datagram without parsing it, and sends batches of LEGAL. It judges nothing, remembers nothing and repeats nothing: no
+ * server that does its work can be cheaper, so the others are given as fractions of it.
  *
  * With clients registered, an event that holds "shout" is told to all of them: the least that a notify can cost.
  *
@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 
 enum {
-  BATCH = 64,         /* datagrams a call: what libuv takes too (UV__MMSG_MAXWIDTH is 20, our own flush 64) */
-  LONGEST = 2048,     /* bytes; the benchmark sends 227 at most */
-  CLIENTS = 1 << 17,  /* who is told of a shout */
+  BATCH = 64,        /* datagrams a call: what libuv takes too (UV__MMSG_MAXWIDTH is 20, our own flush 64) */
+  LONGEST = 2048,    /* bytes; the benchmark sends 227 at most */
+  CLIENTS = 1 << 17, /* who is told of a shout */
 };
 
 struct batch {
@@ -108,7 +108,8 @@ static void turn(struct limit *l) {
 
 int main(int argc, char **argv) {
   struct limit *l = calloc(1, sizeof *l);
-  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
+  struct sockaddr_in addr = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int room = 4 << 20; /* bytes; all servers of the benchmark ask for the same */
   if (!l || (l->fd = socket(AF_INET, SOCK_DGRAM, 0)) < 0 || bind(l->fd, (struct sockaddr *)&addr, sizeof addr) != 0)

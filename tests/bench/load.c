@@ -1,16 +1,18 @@
-/* The load: clients of the real shape that register, send events, check every verdict, and confirm verdicts and notifies.
+/* The load: clients of the real shape that register, send events, check every verdict, and confirm verdicts and
+ * notifies.
  *
  *   bench_load --port P [--pid SERVER] [--clients N] [--addresses N] [--window N] [--train N]
  *              [--closed S] [--open S [--rate R] [--reload N]] [--shout S] [--idle S] [--plain 1]
  *
- * closed: as many events in flight as the window allows, for the peak. open: events at intended times (Poisson) at --rate, or
- * half of what the closed run reached; a latency counts from the intended time, so a server that stalls cannot make the load
- * wait for it. shout: each event is told to all clients. reload: SIGHUP to the server so many times in the open run.
- * Costs are the server's CPU time, all its threads, over the measured interval. Results are `key value` lines.
+ * closed: as many events in flight as the window allows, for the peak. open: events at intended times (Poisson) at
+ * --rate, or half of what the closed run reached; a latency counts from the intended time, so a server that stalls
+ * cannot make the load wait for it. shout: each event is told to all clients. reload: SIGHUP to the server so many
+ * times in the open run. Costs are the server's CPU time, all its threads, over the measured interval. Results are `key
+ * value` lines.
  *
- * Clients share addresses so that their events can travel in trains (port.h). With as many addresses as clients each has its
- * own, which --shout needs: a notify does not say whom it is for. --plain is for the limit, which welcomes nobody and finds
- * everything legal. */
+ * Clients share addresses so that their events can travel in trains (port.h). With as many addresses as clients each
+ * has its own, which --shout needs: a notify does not say whom it is for. --plain is for the limit, which welcomes
+ * nobody and finds everything legal. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <poll.h>
@@ -24,8 +26,8 @@
 #include "histogram.h"
 #include "port.h"
 
-#define MS 1000000ull
-#define S 1000000000ull
+#define MS     1000000ull
+#define S      1000000000ull
 #define NOBODY UINT32_MAX
 enum { FLIGHTS = 1 << 18, RETRIES = 4 }; /* events in flight at most; repeats of one, as the real client */
 static const uint64_t REPEAT = 2 * S, LOOK = 200 * MS; /* wire/neteria section 5 */
@@ -37,8 +39,17 @@ static const char EVENT[] =
 static const char REGISTER[] = "{\"method\": \"REGISTER\", \"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc00000001\"}";
 static const char OK[] = "{\"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc00000001\", \"method\": \"OK EVENT\", \"euuid\": "
                          "\"abbbc0f4-e591-11f1-aa15-02fc00000001\"}";
-enum { EVENT_CUUID = 30, EVENT_EUUID = 79, EVENT_DATA = 132, EVENT_RETRY = 203, REGISTER_CUUID = 33, OK_CUUID = 11,
-       OK_METHOD = 61, OK_EUUID = 82, ID = 36 };
+enum {
+  EVENT_CUUID = 30,
+  EVENT_EUUID = 79,
+  EVENT_DATA = 132,
+  EVENT_RETRY = 203,
+  REGISTER_CUUID = 33,
+  OK_CUUID = 11,
+  OK_METHOD = 61,
+  OK_EUUID = 82,
+  ID = 36
+};
 #define LENGTH(text) (sizeof(text) - 1)
 
 struct client {
@@ -81,7 +92,8 @@ static uint64_t now(void) {
   return (uint64_t)t.tv_sec * S + (uint64_t)t.tv_nsec;
 }
 
-/* ---- ids: UUIDs of version 1, as the real client's: its clock in 100 ns, a sequence for the run, a node for the number ---- */
+/* ---- ids: UUIDs of version 1, as the real client's: its clock in 100 ns, a sequence for the run, a node for the
+ * number ---- */
 static void hex(char *out, uint64_t v, int digits) {
   for (int i = digits - 1; i >= 0; i--, v >>= 4) out[i] = "0123456789abcdef"[v & 15];
 }
@@ -101,10 +113,14 @@ static uint64_t read_hex(const char *p, int digits) {
   return v;
 }
 
-static void client_id(const struct load *l, char out[ID], uint32_t client) { write_id(out, l->run, l->run, client); }
+static void client_id(const struct load *l, char out[ID], uint32_t client) {
+  write_id(out, l->run, l->run, client);
+}
 
 /* ---- sending ---- */
-static uint32_t address_of(uint32_t i) { return 0x7f010001u + i; }
+static uint32_t address_of(uint32_t i) {
+  return 0x7f010001u + i;
+}
 
 static void send_register(struct load *l, uint32_t client) {
   char *p = port_put(&l->port, l->clients[client].address, LENGTH(REGISTER));
@@ -118,7 +134,8 @@ static void send_ok(struct load *l, uint32_t client, const char *id, bool notify
   char *p = port_put(&l->port, l->clients[client].address, LENGTH(OK) + longer);
   memcpy(p, OK, LENGTH(OK));
   client_id(l, p + OK_CUUID, client);
-  if (notify) memcpy(p + OK_METHOD, "OK NOTIFY", 9), memcpy(p + OK_METHOD + 9, OK + OK_METHOD + 8, LENGTH(OK) - OK_METHOD - 8);
+  if (notify)
+    memcpy(p + OK_METHOD, "OK NOTIFY", 9), memcpy(p + OK_METHOD + 9, OK + OK_METHOD + 8, LENGTH(OK) - OK_METHOD - 8);
   memcpy(p + OK_EUUID + longer, id, ID);
 }
 
@@ -137,9 +154,12 @@ static void send_flight(struct load *l, struct flight *f, uint64_t time) {
   memcpy(p, EVENT, LENGTH(EVENT));
   client_id(l, p + EVENT_CUUID, f->client);
   write_id(p + EVENT_EUUID, f->made / 100, l->run, (uint32_t)f->number);
-  if (l->shouting) memcpy(p + EVENT_DATA, "{\"shout\": [1,0]}", 16), p[EVENT_DATA + 16] = ' ';
-  else if (!f->legal) p[EVENT_DATA + 10] = '1', p[EVENT_DATA + 11] = '1'; /* [11, 0]: too far */
-  else if (l->clients[f->client].steps++ & 1) p[EVENT_DATA + 10] = ' ';
+  if (l->shouting)
+    memcpy(p + EVENT_DATA, "{\"shout\": [1,0]}", 16), p[EVENT_DATA + 16] = ' ';
+  else if (!f->legal)
+    p[EVENT_DATA + 10] = '1', p[EVENT_DATA + 11] = '1'; /* [11, 0]: too far */
+  else if (l->clients[f->client].steps++ & 1)
+    p[EVENT_DATA + 10] = ' ';
   p[EVENT_RETRY] = (char)('0' + f->tries++);
   f->sent = time;
 }
@@ -197,7 +217,8 @@ static void registered(struct load *l, uint32_t there, int state) {
 static const char *find(const struct parcel *in, const char *key, size_t *n) {
   const char *end = in->text + in->n, *p = memmem(in->text, in->n, key, strlen(key));
   if (!p) return NULL;
-  for (p += strlen(key); p < end && (*p == ' ' || *p == ':'); p++) {}
+  for (p += strlen(key); p < end && (*p == ' ' || *p == ':'); p++) {
+  }
   if (p == end || *p != '"') return NULL;
   const char *q = memchr(p + 1, '"', (size_t)(end - p) - 1);
   if (!q) return NULL;
@@ -205,7 +226,8 @@ static const char *find(const struct parcel *in, const char *key, size_t *n) {
   return p + 1;
 }
 
-static void judged(struct load *l, struct flight *f, const struct parcel *in, const char *id, bool legal, uint64_t time) {
+static void judged(struct load *l, struct flight *f, const struct parcel *in, const char *id, bool legal,
+                   uint64_t time) {
   if (l->clients[f->client].address != in->to || legal != f->legal) l->wrong++;
   f->tries = 0;
   l->in_flight--;
@@ -232,8 +254,10 @@ static void take_verdict(struct load *l, const struct parcel *in, uint32_t there
   char ours[ID];
   write_id(ours, f->made / 100, l->run, (uint32_t)f->number);
   if (memcmp(id, ours, ID) == 0) {
-    if (f->tries) judged(l, f, in, id, legal, time);
-    else l->twice++, send_ok(l, f->client, id, false);
+    if (f->tries)
+      judged(l, f, in, id, legal, time);
+    else
+      l->twice++, send_ok(l, f->client, id, false);
   } else if (l->owner[there] != NOBODY) {
     confirm_probe(l, l->owner[there], id, n);
   } else {
@@ -347,9 +371,11 @@ static void drain(struct load *l) { /* long enough for one repeat */
 }
 
 static void report(const struct load *l, const char *phase) {
-  printf("%s_judged %llu\n%s_repeated %llu\n", phase, (unsigned long long)l->judged, phase, (unsigned long long)l->repeated);
+  printf("%s_judged %llu\n%s_repeated %llu\n", phase, (unsigned long long)l->judged, phase,
+         (unsigned long long)l->repeated);
   printf("%s_lost %llu\n%s_twice %llu\n", phase, (unsigned long long)l->lost, phase, (unsigned long long)l->twice);
-  printf("%s_wrong %llu\n%s_foreign %llu\n", phase, (unsigned long long)l->wrong, phase, (unsigned long long)l->foreign);
+  printf("%s_wrong %llu\n%s_foreign %llu\n", phase, (unsigned long long)l->wrong, phase,
+         (unsigned long long)l->foreign);
 }
 
 /* Events of one address go out together, as many as the window has room for. */
@@ -366,7 +392,8 @@ static void fill_window(struct load *l, uint64_t time) {
 }
 
 static double run_closed(struct load *l, double seconds) {
-  uint64_t gap = 0, warm = (uint64_t)(seconds * 0.2 * (double)S), start = now(), end = start + warm + (uint64_t)(seconds * (double)S);
+  uint64_t gap = 0, warm = (uint64_t)(seconds * 0.2 * (double)S), start = now(),
+           end = start + warm + (uint64_t)(seconds * (double)S);
   uint64_t used = 0, from = 0, time;
   reset(l, &gap);
   while ((time = now()) < end) {
@@ -378,7 +405,9 @@ static double run_closed(struct load *l, double seconds) {
   used = cpu(l->pid) - used;
   double wall = (double)(time - from) / (double)S, rate = (double)l->judged / wall;
   printf("closed_rate %.0f\n", rate);
-  if (l->pid) printf("closed_per_cpu_second %.0f\nclosed_busy %.3f\n", (double)l->judged * (double)S / (double)used, (double)used / (double)S / wall);
+  if (l->pid)
+    printf("closed_per_cpu_second %.0f\nclosed_busy %.3f\n", (double)l->judged * (double)S / (double)used,
+           (double)used / (double)S / wall);
   drain(l);
   report(l, "closed");
   return rate;
@@ -391,18 +420,21 @@ static double unit(uint64_t *seed) { /* (0, 1]; xorshift64* */
 
 static void report_latency(const struct load *l) {
   const struct histogram *h = &l->latency;
-  printf("open_p50_us %.1f\nopen_p99_us %.1f\nopen_p999_us %.1f\nopen_longest_us %.1f\n", (double)histogram_at(h, 0.5) / 1e3,
-         (double)histogram_at(h, 0.99) / 1e3, (double)histogram_at(h, 0.999) / 1e3, (double)h->longest / 1e3);
+  printf("open_p50_us %.1f\nopen_p99_us %.1f\nopen_p999_us %.1f\nopen_longest_us %.1f\n",
+         (double)histogram_at(h, 0.5) / 1e3, (double)histogram_at(h, 0.99) / 1e3, (double)histogram_at(h, 0.999) / 1e3,
+         (double)h->longest / 1e3);
 }
 
 static void run_open(struct load *l, double seconds, double rate, unsigned reloads) {
-  uint64_t seed = 0x9e3779b97f4a7c15ull ^ l->run, quiet = 0, hup = 0, hup_gap = 0, worst = 0, start = now(), time, used = cpu(l->pid);
+  uint64_t seed = 0x9e3779b97f4a7c15ull ^ l->run, quiet = 0, hup = 0, hup_gap = 0, worst = 0, start = now(), time,
+           used = cpu(l->pid);
   uint64_t end = start + (uint64_t)(seconds * (double)S), apart = (end - start) / (reloads + 1);
   double due = (double)start;
   unsigned n_hup = 0;
   reset(l, &quiet);
   while ((time = now()) < end) {
-    if (n_hup < reloads && time - start > apart * (n_hup + 1)) kill(l->pid, SIGHUP), n_hup++, hup = time, hup_gap = 0, l->gap = &hup_gap;
+    if (n_hup < reloads && time - start > apart * (n_hup + 1))
+      kill(l->pid, SIGHUP), n_hup++, hup = time, hup_gap = 0, l->gap = &hup_gap;
     if (hup && time - hup > apart / 2) {
       printf("reload_gap_us %.0f\n", (double)hup_gap / 1e3);
       worst = hup_gap > worst ? hup_gap : worst, hup = 0, l->gap = &quiet;
@@ -416,7 +448,8 @@ static void run_open(struct load *l, double seconds, double rate, unsigned reloa
   }
   used = cpu(l->pid) - used;
   double wall = (double)(time - start) / (double)S;
-  printf("open_rate %.0f\nopen_busy %.3f\nquiet_gap_us %.0f\n", (double)l->judged / wall, (double)used / (double)S / wall, (double)quiet / 1e3);
+  printf("open_rate %.0f\nopen_busy %.3f\nquiet_gap_us %.0f\n", (double)l->judged / wall,
+         (double)used / (double)S / wall, (double)quiet / 1e3);
   if (reloads) printf("worst_reload_gap_us %.0f\n", (double)worst / 1e3);
   drain(l);
   report_latency(l);
@@ -424,12 +457,14 @@ static void run_open(struct load *l, double seconds, double rate, unsigned reloa
 }
 
 static void run_shout(struct load *l, double seconds) {
-  uint64_t gap = 0, shouts = 0, start = now(), end = start + (uint64_t)(seconds * (double)S), time, used = cpu(l->pid), seen = 0, last = start;
+  uint64_t gap = 0, shouts = 0, start = now(), end = start + (uint64_t)(seconds * (double)S), time, used = cpu(l->pid),
+           seen = 0, last = start;
   reset(l, &gap);
   l->shouting = true;
   while ((time = now()) < end && time - last < 3 * S) {
     if (l->notified != seen) seen = l->notified, last = time;
-    if (l->notified + l->n_clients > shouts * l->n_clients) new_event(l, (uint32_t)(shouts++ % l->n_clients), time, time);
+    if (l->notified + l->n_clients > shouts * l->n_clients)
+      new_event(l, (uint32_t)(shouts++ % l->n_clients), time, time);
     port_flush(&l->port);
     if (!take_all(l)) look(l, time);
   }
@@ -451,15 +486,21 @@ struct options {
 };
 
 static bool option(struct options *o, const char *name, const char *value) {
-  const struct { const char *name; long *n; double *d; } known[] = {
-      {"--port", &o->port, NULL}, {"--pid", &o->pid, NULL}, {"--clients", &o->clients, NULL}, {"--addresses", &o->addresses, NULL},
-      {"--window", &o->window, NULL}, {"--train", &o->train, NULL}, {"--reload", &o->reload, NULL}, {"--plain", &o->plain, NULL},
-      {"--closed", NULL, &o->closed}, {"--open", NULL, &o->open}, {"--rate", NULL, &o->rate}, {"--shout", NULL, &o->shout},
-      {"--idle", NULL, &o->idle}, {"--sleep", &o->sleep, NULL}};
+  const struct {
+    const char *name;
+    long *n;
+    double *d;
+  } known[] = {{"--port", &o->port, NULL},           {"--pid", &o->pid, NULL},       {"--clients", &o->clients, NULL},
+               {"--addresses", &o->addresses, NULL}, {"--window", &o->window, NULL}, {"--train", &o->train, NULL},
+               {"--reload", &o->reload, NULL},       {"--plain", &o->plain, NULL},   {"--closed", NULL, &o->closed},
+               {"--open", NULL, &o->open},           {"--rate", NULL, &o->rate},     {"--shout", NULL, &o->shout},
+               {"--idle", NULL, &o->idle},           {"--sleep", &o->sleep, NULL}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     if (strcmp(name, known[i].name) != 0) continue;
-    if (known[i].n) *known[i].n = atol(value);
-    else *known[i].d = atof(value);
+    if (known[i].n)
+      *known[i].n = atol(value);
+    else
+      *known[i].d = atof(value);
     return true;
   }
   return false;
@@ -487,7 +528,8 @@ static bool load_init(struct load *l, const struct options *o) {
 static int run(struct load *l, const struct options *o) {
   unsigned long before = rss(l->pid);
   double rate = o->rate;
-  if (!register_all(l)) return fprintf(stderr, "bench_load: only %u of %u clients could register\n", l->n_registered, l->n_clients), 1;
+  if (!register_all(l))
+    return fprintf(stderr, "bench_load: only %u of %u clients could register\n", l->n_registered, l->n_clients), 1;
   usleep((useconds_t)(o->idle * 1e6));
   printf("rss_before_kib %lu\nrss_registered_kib %lu\n", before, rss(l->pid));
   if (o->closed > 0) {
@@ -504,7 +546,8 @@ int main(int argc, char **argv) {
   struct options o = {.clients = 10, .addresses = 64, .window = 512, .train = PORT_TRAIN, .idle = 0.1};
   struct load *l = calloc(1, sizeof *l);
   for (int i = 1; i < argc; i += 2)
-    if (i + 1 == argc || !option(&o, argv[i], argv[i + 1])) return fprintf(stderr, "bench_load: what is %s?\n", argv[i]), 2;
+    if (i + 1 == argc || !option(&o, argv[i], argv[i + 1]))
+      return fprintf(stderr, "bench_load: what is %s?\n", argv[i]), 2;
   if (!o.port || o.clients < 1 || o.addresses < 1 || o.window < 1 || o.train < 1 || o.train > PORT_TRAIN)
     return fputs("bench_load: needs --port; see the head of load.c\n", stderr), 2;
   if (!l || !load_init(l, &o)) return perror("bench_load"), 1;

@@ -17,7 +17,8 @@ int port_open(struct port *p, uint16_t server_port, unsigned longest_train) {
       .sin_family = AF_INET, .sin_port = htons(server_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (p->fd < 0 || bind(p->fd, (struct sockaddr *)&any, sizeof any) != 0) return -1;
   if (setsockopt(p->fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes) != 0) return -1;
-  if (setsockopt(p->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0) /* needs root; a drop here is a loss there */
+  if (setsockopt(p->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) !=
+      0) /* needs root; a drop here is a loss there */
     setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
   if (getsockname(p->fd, (struct sockaddr *)&any, &n) != 0) return -1;
   p->number = ntohs(any.sin_port);

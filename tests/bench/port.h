@@ -1,9 +1,10 @@
-/* One UDP socket that speaks for any number of clients: each datagram leaves from the loopback address that the caller names
- * (IP_PKTINFO), and each that arrives says which address it was for. So 100 000 clients need one descriptor and are still
- * 100 000 addresses to the server.
+/* One UDP socket that speaks for any number of clients: each datagram leaves from the loopback address that the caller
+ * names (IP_PKTINFO), and each that arrives says which address it was for. So 100 000 clients need one descriptor and
+ * are still 100 000 addresses to the server.
  *
- * Datagrams of one address and one size leave as a train: one send that the kernel cuts up (UDP_SEGMENT). That makes the
- * generator cheaper than any server it loads, which is what keeps the server busy; the server reads single datagrams. */
+ * Datagrams of one address and one size leave as a train: one send that the kernel cuts up (UDP_SEGMENT). That makes
+ * the generator cheaper than any server it loads, which is what keeps the server busy; the server reads single
+ * datagrams. */
 #ifndef BENCH_PORT_H
 #define BENCH_PORT_H
 
@@ -48,7 +49,7 @@ int port_open(struct port *p, uint16_t server_port, unsigned longest_train); /* 
 /* Room for one datagram of `size` bytes from address `from`; the caller writes it before the next call. */
 char *port_put(struct port *p, uint32_t from, unsigned size);
 void port_flush(struct port *p);
-unsigned port_take(struct port *p);                          /* how many arrived; does not wait */
-struct parcel port_parcel(struct port *p, unsigned i);       /* the i-th of them */
+unsigned port_take(struct port *p);                    /* how many arrived; does not wait */
+struct parcel port_parcel(struct port *p, unsigned i); /* the i-th of them */
 
 #endif

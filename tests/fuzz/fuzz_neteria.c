@@ -1,10 +1,8 @@
-/* Neteria as a script of operations: clients at several addresses, time, the rulebook's notifies and kicks, lost and late
- * flushes, and bytes of any kind, on the real protocol and the real engine. After each step:
- *   the protocol and the engine agree with themselves,
- *   no address that never echoed an id of ours was sent more than three times the bytes that came from it,
- *   no event of a session was executed twice within the window, nor of a client that came back from the same address,
- *   nothing was sent more often than the wire page says,
- * and at the end everything is given back.
+/* Neteria as a script of operations: clients at several addresses, time, the rulebook's notifies and kicks, lost and
+ * late flushes, and bytes of any kind, on the real protocol and the real engine. After each step: the protocol and the
+ * engine agree with themselves, no address that never echoed an id of ours was sent more than three times the bytes
+ * that came from it, no event of a session was executed twice within the window, nor of a client that came back from
+ * the same address, nothing was sent more often than the wire page says, and at the end everything is given back.
  *
  * The first byte sets the listener up; then each operation takes a byte and what it needs. */
 #include <stdio.h>
@@ -49,10 +47,10 @@ struct world {
   size_t n_ids;
   struct executed executed[EXECUTED];
   size_t n_executed;
-  size_t events, verdicts;  /* EVENT and AUTH that came; LEGAL and ILLEGAL that went under their ids, repeats included */
-  int who;                  /* client and IP of what is arriving */
-  uint8_t mood;             /* of the rulebook */
-  uint8_t late;             /* so many operations without a flush */
+  size_t events, verdicts; /* EVENT and AUTH that came; LEGAL and ILLEGAL that went under their ids, repeats included */
+  int who;                 /* client and IP of what is arriving */
+  uint8_t mood;            /* of the rulebook */
+  uint8_t late;            /* so many operations without a flush */
 };
 
 /* An invariant; says which one does not hold. */
@@ -63,7 +61,9 @@ static void must_at(bool so, const char *what, int line) {
 }
 #define must(so) must_at((so), #so, __LINE__)
 
-static uint8_t byte(struct world *w) { return w->p < w->end ? *w->p++ : 0; }
+static uint8_t byte(struct world *w) {
+  return w->p < w->end ? *w->p++ : 0;
+}
 
 /* ---- memory with accounts ---- */
 
@@ -131,10 +131,18 @@ static int on_login(void *self, struct ump_client *c, struct ump_bytes name, str
 static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reason) {
   return (void)self, (void)c, (void)reason, 0;
 }
-static int on_tick(void *self, ump_time dt) { return (void)self, (void)dt, 0; }
-static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
-static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
-static void on_forget(void *self, struct ump_client *c) { (void)self, (void)c; }
+static int on_tick(void *self, ump_time dt) {
+  return (void)self, (void)dt, 0;
+}
+static int on_timer(void *self, uint64_t id) {
+  return (void)self, (void)id, 0;
+}
+static void on_timer_gone(void *self, uint64_t id) {
+  (void)self, (void)id;
+}
+static void on_forget(void *self, struct ump_client *c) {
+  (void)self, (void)c;
+}
 
 static const struct ump_rulebook_ops ops = {
     .connect = on_connect,
@@ -163,7 +171,8 @@ static void note_id(struct world *w, const char *id, unsigned where, bool notify
     struct sent_id *s = &w->ids[i];
     if (strcmp(s->id, id)) continue;
     s->address = (uint8_t)where; /* a session that moved takes its notifies along */
-    must((++s->times <= (notify ? 5 : 10) || strlen(id) == 10) && s->notify == notify); /* a challenge answers a request */
+    must((++s->times <= (notify ? 5 : 10) || strlen(id) == 10) &&
+         s->notify == notify); /* a challenge answers a request */
     return;
   }
   if (w->n_ids == IDS) return;
@@ -187,8 +196,10 @@ static void note_text(struct world *w, const char *text, unsigned where) {
   if (!at) return;
   strncpy(id, at + 10, 36);
   bool ours = strlen(id) == 36 && ump_uuid_parse(ump_bytes(id, 36), &uuid); /* the script's own ids are no UUIDs */
-  if (ours) note_id(w, id, where, strstr(text, "\"NOTIFY\"") != NULL);
-  else must(++w->verdicts <= w->events + 4 * counter(ump_engine_counters(w->engine), "events")); /* copies have no timer */
+  if (ours)
+    note_id(w, id, where, strstr(text, "\"NOTIFY\"") != NULL);
+  else
+    must(++w->verdicts <= w->events + 4 * counter(ump_engine_counters(w->engine), "events")); /* copies have no timer */
 }
 
 static void flush(struct world *w) {
@@ -232,14 +243,22 @@ static void arrive(struct world *w, unsigned where, const char *text, size_t n) 
 }
 
 static const char *cuuid(unsigned client) {
-  static const char *const all[CLIENTS] = {"abbbc0f4-e591-11f1-aa15-02fc00000001", "bbbbc0f4-e591-11f1-aa15-02fc00000002",
-                                           "c", "d\\\"\\u00e9", "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"};
+  static const char *const all[CLIENTS] = {"abbbc0f4-e591-11f1-aa15-02fc00000001",
+                                           "bbbbc0f4-e591-11f1-aa15-02fc00000002", "c", "d\\\"\\u00e9",
+                                           "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"};
   return all[client % CLIENTS];
 }
 
-static const char *const values[] = {
-    "\"step\"", "{\"move\": [1, 0]}", "{\"a\": 1, \"b\": null}", "NaN", "\"\\ud800\"", "[]", "12345678901234567890123", "{\"bad\": {}}",
-    "{\"name\": \"ann\", \"password\": \"secret\"}", "{\"user\": \"bob\", \"password\": 5}"};
+static const char *const values[] = {"\"step\"",
+                                     "{\"move\": [1, 0]}",
+                                     "{\"a\": 1, \"b\": null}",
+                                     "NaN",
+                                     "\"\\ud800\"",
+                                     "[]",
+                                     "12345678901234567890123",
+                                     "{\"bad\": {}}",
+                                     "{\"name\": \"ann\", \"password\": \"secret\"}",
+                                     "{\"user\": \"bob\", \"password\": 5}"};
 
 /* 32 short ones, and some about as long as they may be. */
 static void print_id(char id[80], unsigned i) {
@@ -254,7 +273,8 @@ static void send_event(struct world *w, const char *method) {
   int n = snprintf(text, sizeof text,
                    "{\"method\": \"%s\", \"cuuid\": \"%s\", \"euuid\": \"%s\", \"event_data\": %s, \"timestamp\": "
                    "\"2026-11-21 09:57:45.713460\", \"retry\": 0, \"priority\": \"%s\"}",
-                   method, cuuid(who & 15), id, values[what % (sizeof values / sizeof *values)], what & 128 ? "high" : "normal");
+                   method, cuuid(who & 15), id, values[what % (sizeof values / sizeof *values)],
+                   what & 128 ? "high" : "normal");
   w->events++;
   w->who = (int)((who & 15) % CLIENTS * ADDRESSES + where % ADDRESSES / 2); /* two ports of an IP are one */
   arrive(w, where % ADDRESSES, text, (size_t)n);
@@ -280,15 +300,18 @@ static void send_ok(struct world *w) {
 }
 
 static void send_register(struct world *w) {
-  static const char *const more[] = {"", ", \"version\": \"1.0\"", ", \"encryption\": [1234567890123456789012345, 65537]", ", \"x\": 1e999"};
+  static const char *const more[] = {"", ", \"version\": \"1.0\"",
+                                     ", \"encryption\": [1234567890123456789012345, 65537]", ", \"x\": 1e999"};
   char text[300];
   unsigned who = byte(w), kind = who & 8 ? byte(w) : 0;
-  int n = snprintf(text, sizeof text, "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"%s}", cuuid(who & 7), more[kind % 4]);
+  int n =
+      snprintf(text, sizeof text, "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"%s}", cuuid(who & 7), more[kind % 4]);
   arrive(w, (who >> 4) % ADDRESSES, text, (size_t)n);
 }
 
 static void send_ohai(struct world *w) {
-  static const char text[] = "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc00000001\"}";
+  static const char text[] =
+      "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc00000001\"}";
   unsigned cut = byte(w);
   arrive(w, cut % ADDRESSES, text, cut & 64 ? sizeof text - 1 : cut % sizeof text);
 }
@@ -339,7 +362,8 @@ static void check(struct world *w) {
 }
 
 static void pass(struct world *w) {
-  static const ump_time steps[] = {UMP_MS, 100 * UMP_MS, 500 * UMP_MS, 2 * UMP_S, 10 * UMP_S, 31 * UMP_S, 125 * UMP_S, 301 * UMP_S};
+  static const ump_time steps[] = {UMP_MS,     100 * UMP_MS, 500 * UMP_MS, 2 * UMP_S,
+                                   10 * UMP_S, 31 * UMP_S,   125 * UMP_S,  301 * UMP_S};
   ump_time until = w->now + steps[byte(w) % 8], next;
   while ((next = ump_engine_deadline(w->engine)) <= until) {
     if (next > w->now) w->now = next;
@@ -352,16 +376,43 @@ static void pass(struct world *w) {
 
 static void step(struct world *w) {
   switch (byte(w) % 13) {
-  case 0: send_register(w); break;
-  case 1: case 2: send_event(w, "EVENT"); break;
-  case 3: case 4: send_ok(w); break;
-  case 5: case 6: pass(w); break;
-  case 7: notify(w); break;
-  case 8: broadcast(w); break;
-  case 9: kick(w); break;
-  case 10: send_bytes(w); break;
-  case 11: w->mood = byte(w); w->late = w->mood & 128 ? byte(w) % 16 : 0; break;
-  case 12: if (w->end - w->p > 1 && *w->p & 1) send_event(w, "AUTH"); else send_ohai(w); break;
+  case 0:
+    send_register(w);
+    break;
+  case 1:
+  case 2:
+    send_event(w, "EVENT");
+    break;
+  case 3:
+  case 4:
+    send_ok(w);
+    break;
+  case 5:
+  case 6:
+    pass(w);
+    break;
+  case 7:
+    notify(w);
+    break;
+  case 8:
+    broadcast(w);
+    break;
+  case 9:
+    kick(w);
+    break;
+  case 10:
+    send_bytes(w);
+    break;
+  case 11:
+    w->mood = byte(w);
+    w->late = w->mood & 128 ? byte(w) % 16 : 0;
+    break;
+  case 12:
+    if (w->end - w->p > 1 && *w->p & 1)
+      send_event(w, "AUTH");
+    else
+      send_ohai(w);
+    break;
   }
 }
 
@@ -385,8 +436,13 @@ static void start(struct world *w) {
                                        {.name = "ignore_encryption", .number = setup >> 3 & 1},
                                        {.name = "server_name", .text = ump_text("Gr\xc3\xbc\xc3\x9f\xc3\xa9")},
                                        {.name = "queue_mib", .number = 1}};
-  struct ump_proto_cfg cfg = {.mem = &w->mem, .rng = &w->rng, .log = &silence, .limit = LIMIT, .per_address = 3,
-                              .options = options, .n_options = sizeof options / sizeof *options};
+  struct ump_proto_cfg cfg = {.mem = &w->mem,
+                              .rng = &w->rng,
+                              .log = &silence,
+                              .limit = LIMIT,
+                              .per_address = 3,
+                              .options = options,
+                              .n_options = sizeof options / sizeof *options};
   static struct ump_proto_ops ours;
   uint32_t index;
   ours = ump_neteria, ours.create = create;
@@ -405,8 +461,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   start(w);
   for (int i = 0; i < 400 && w->p < w->end; i++) {
     step(w);
-    if (w->late) w->late--;
-    else flush(w);
+    if (w->late)
+      w->late--;
+    else
+      flush(w);
     check(w);
   }
   ump_engine_drain(w->engine, w->now);

@@ -1,9 +1,10 @@
 /* Neteria's short cut for the layouts of the real client, against the reader that takes any layout: what the short cut
  * accepts, the other accepts with the same result.
  *
- * An input that begins with { is a datagram. Any other is the fields of one, separated by line feeds, which are put into the
- * layout: so most mutations hit a field and not the frame around it. The first byte says which layout, and which fields are
- * cut or filled up to the length that the short cut looks for. At the end, how many the short cut took is printed. */
+ * An input that begins with { is a datagram. Any other is the fields of one, separated by line feeds, which are put
+ * into the layout: so most mutations hit a field and not the frame around it. The first byte says which layout, and
+ * which fields are cut or filled up to the length that the short cut looks for. At the end, how many the short cut took
+ * is printed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,9 @@ static struct { /* one for all inputs */
   unsigned long seen, taken;
 } world;
 
-static void tell(void) { fprintf(stderr, "%lu datagrams, %lu of them in a known layout\n", world.seen, world.taken); }
+static void tell(void) {
+  fprintf(stderr, "%lu datagrams, %lu of them in a known layout\n", world.seen, world.taken);
+}
 
 static struct ump_neteria *instance(void) {
   static const struct ump_rng rng = {no_chance, NULL};
@@ -82,7 +85,8 @@ static void assemble(struct ump_writer *w, struct ump_bytes in) {
   size_t id = how & 1 ? UMP_UUID_TEXT : 0, time = how & 2 ? how & 4 ? 19 : 26 : 0;
   if (how & 8) {
     put(w, "{\"cuuid\": \"", field(&in), id);
-    put(w, how & 16 ? "\", \"method\": \"OK NOTIFY\", \"euuid\": \"" : "\", \"method\": \"OK EVENT\", \"euuid\": \"", field(&in), id);
+    put(w, how & 16 ? "\", \"method\": \"OK NOTIFY\", \"euuid\": \"" : "\", \"method\": \"OK EVENT\", \"euuid\": \"",
+        field(&in), id);
     put(w, "\"}", field(&in), 0);
     return;
   }

@@ -1,14 +1,13 @@
-/* PyGaSe as a script of operations: four clients that speak and hear, the state written to, notifies and kicks, time, and bytes of
- * any kind, on the real protocol with the world of tests/unit/pg_world.h. After each step:
- *   the protocol agrees with itself,
- *   no address that never connected was sent more than three times the bytes that came from it,
- *   no client was sent a sequence twice or too far behind, or a marker for a key that it does not have,
- * and at the end everything is given back. A client from whose address came bytes that were not its own may be harmed by them: of
+/* PyGaSe as a script of operations: four clients that speak and hear, the state written to, notifies and kicks, time,
+ * and bytes of any kind, on the real protocol with the world of tests/unit/pg_world.h. After each step: the protocol
+ * agrees with itself, no address that never connected was sent more than three times the bytes that came from it, no
+ * client was sent a sequence twice or too far behind, or a marker for a key that it does not have, and at the end
+ * everything is given back. A client from whose address came bytes that were not its own may be harmed by them: of
  * those only the first two are asked.
  *
  * The first byte sets the world up; then each operation takes a byte and what it needs. */
-#define PG_SENT_MOST 16
-#define PG_SESSIONS 64
+#define PG_SENT_MOST   16
+#define PG_SESSIONS    64
 #define PG_JUDGED_MOST 512
 #include "../unit/testing.c"
 #include "../unit/pg_world.c"
@@ -39,8 +38,12 @@ static void must_at(bool so, const char *what, int line) {
 }
 #define must(so) must_at((so), #so, __LINE__)
 
-static uint8_t take_byte(struct play *y) { return y->p < y->end ? *y->p++ : 0; }
-static struct ump_addr address(unsigned who) { return pg_addr(1 + who / 2, (uint16_t)(5000 + who % 2)); }
+static uint8_t take_byte(struct play *y) {
+  return y->p < y->end ? *y->p++ : 0;
+}
+static struct ump_addr address(unsigned who) {
+  return pg_addr(1 + who / 2, (uint16_t)(5000 + who % 2));
+}
 
 static void keep(void *ctx, const struct pg_sent_package *p) {
   struct play *y = ctx;
@@ -88,10 +91,18 @@ static void write_state(struct play *y, uint8_t what) {
   struct pg_feed *f = &y->w.feed;
   int i = what & 7, j = what >> 3 & 7;
   switch (take_byte(y) & 3) {
-  case 0: pg_set(f, i, j); break;
-  case 1: pg_set_sub(f, i, j, what); break;
-  case 2: pg_remove(f, i); break;
-  default: pg_remove_sub(f, i, j); break;
+  case 0:
+    pg_set(f, i, j);
+    break;
+  case 1:
+    pg_set_sub(f, i, j, what);
+    break;
+  case 2:
+    pg_remove(f, i);
+    break;
+  default:
+    pg_remove_sub(f, i, j);
+    break;
   }
 }
 
@@ -107,11 +118,13 @@ static void any_bytes(struct play *y, unsigned who) {
   send_bytes(y, who, bytes, n);
 }
 
-/* A package of its own with bytes changed: what lies behind the header, so that it is taken or dropped by its events. */
+/* A package of its own with bytes changed: what lies behind the header, so that it is taken or dropped by its events.
+ */
 static void changed(struct play *y, unsigned who) {
   struct pg_package p;
   pg_client_package(&y->clients[who], &p);
-  pg_add_event(&p, "go", "\xachandler_args\x92\x01\xa1x\xaehandler_kwargs\x81\xa1k\xca\x3f\x80\x00\x00", 13 + 4 + 15 + 8);
+  pg_add_event(&p, "go", "\xachandler_args\x92\x01\xa1x\xaehandler_kwargs\x81\xa1k\xca\x3f\x80\x00\x00",
+               13 + 4 + 15 + 8);
   size_t at = take_byte(y) % p.n;
   p.bytes[at] = take_byte(y);
   y->harmed[who] |= at < 14;
@@ -133,24 +146,48 @@ static void step(struct play *y) {
   switch (op & 15) {
   case 0:
   case 1:
-  case 2: speak(y, who, op & 15); break;
+  case 2:
+    speak(y, who, op & 15);
+    break;
   case 3:
   case 4:
-  case 5: hear(y, who, (op & 15) == 5 ? take_byte(y) : 0); break;
-  case 6: pg_pass(&y->w, take_byte(y) * UMP_MS); break;
-  case 7: pg_pass(&y->w, 25 * UMP_MS); break;
+  case 5:
+    hear(y, who, (op & 15) == 5 ? take_byte(y) : 0);
+    break;
+  case 6:
+    pg_pass(&y->w, take_byte(y) * UMP_MS);
+    break;
+  case 7:
+    pg_pass(&y->w, 25 * UMP_MS);
+    break;
   case 8:
-  case 9: write_state(y, take_byte(y)); break;
-  case 10: any_bytes(y, who); break;
-  case 11: changed(y, who); break;
-  case 12: notify(y, who); break;
-  case 13: if (y->last[who].n) send_bytes(y, who, y->last[who].bytes, y->last[who].n); break;
-  case 14: send_bytes(y, who, (const uint8_t *)"shutdown", 8); break;
+  case 9:
+    write_state(y, take_byte(y));
+    break;
+  case 10:
+    any_bytes(y, who);
+    break;
+  case 11:
+    changed(y, who);
+    break;
+  case 12:
+    notify(y, who);
+    break;
+  case 13:
+    if (y->last[who].n) send_bytes(y, who, y->last[who].bytes, y->last[who].n);
+    break;
+  case 14:
+    send_bytes(y, who, (const uint8_t *)"shutdown", 8);
+    break;
   default:
-    if (op & 0x80) y->w.refuse = !y->w.refuse;
-    else if (op & 0x40) y->n_mail[who] = 0;
-    else if (y->w.sessions[who].there) pg_kick(&y->w, who);
-    else pg_pass(&y->w, 6 * UMP_S);
+    if (op & 0x80)
+      y->w.refuse = !y->w.refuse;
+    else if (op & 0x40)
+      y->n_mail[who] = 0;
+    else if (y->w.sessions[who].there)
+      pg_kick(&y->w, who);
+    else
+      pg_pass(&y->w, 6 * UMP_S);
   }
 }
 
@@ -161,7 +198,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   memset(y.n_mail, 0, sizeof y.n_mail), memset(y.last, 0, sizeof y.last);
   y.p = data, y.end = data + n;
   uint8_t setup = take_byte(&y);
-  pg_open(&y.w, (struct pg_cfg){.limit = 1 + (setup & 3), .per_address = 1 + (setup >> 2 & 1), .host_shutdown = setup >> 3 & 1,
+  pg_open(&y.w, (struct pg_cfg){.limit = 1 + (setup & 3),
+                                .per_address = 1 + (setup >> 2 & 1),
+                                .host_shutdown = setup >> 3 & 1,
                                 .no_feed = (setup >> 4 & 7) == 7});
   y.w.feed.fat = setup & 0x80 ? 400 : 0;
   y.w.quiet = true;

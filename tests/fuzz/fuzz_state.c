@@ -1,5 +1,6 @@
 /* The replicated state: the input is a script of patches, views, time and clients that get patches or lose them
- * (state_model.h). Whoever has everything must have what the model says that he may see; nothing may be left in the end. */
+ * (state_model.h). Whoever has everything must have what the model says that he may see; nothing may be left in the
+ * end. */
 #include <stdio.h>
 
 #include "state_model.h"

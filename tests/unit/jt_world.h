@@ -1,5 +1,5 @@
-/* A world for tests of the joint protocol: the real protocol, the real engine, a rulebook in C and connections whose bytes are
- * collected. What the engine asks of the rulebook is written to a trace, a line each:
+/* A world for tests of the joint protocol: the real protocol, the real engine, a rulebook in C and connections whose
+ * bytes are collected. What the engine asks of the rulebook is written to a trace, a line each:
  *
  *   struct jt w;
  *   jt_init(&w);
@@ -30,14 +30,14 @@ struct jt {
   struct ump_rulebook rules;
   ump_time now;
   uint32_t listener;
-  size_t piece;           /* input is fed in pieces of so many bytes; 0: whole */
+  size_t piece; /* input is fed in pieces of so many bytes; 0: whole */
   struct jt_conn conns[JT_CONNS];
-  uint8_t plain[8192];    /* the declarations */
+  uint8_t plain[8192]; /* the declarations */
   struct ump_writer config;
   struct ump_client *clients[JT_CLIENTS]; /* in order of coming */
   size_t n_clients;
-  const char *refuse;     /* connect says no, with this reason */
-  const char *illegal;    /* judge says no, with this reason */
+  const char *refuse;  /* connect says no, with this reason */
+  const char *illegal; /* judge says no, with this reason */
   int (*judge)(struct jt *w, struct ump_client *c, const struct ump_event *ev);
   char trace[JT_TRACE];
   size_t n_trace;
@@ -61,8 +61,8 @@ bool jt_try_open(struct jt *w, uint32_t conn, unsigned last_byte_of_address);
 void jt_send(struct jt *w, uint32_t conn, const void *p, size_t n);
 void jt_hex(struct jt *w, uint32_t conn, const char *hex);
 void jt_eof(struct jt *w, uint32_t conn);
-void jt_lost(struct jt *w, uint32_t conn); /* the transport is gone */
-void jt_pump(struct jt *w);                /* everything that is due goes out */
+void jt_lost(struct jt *w, uint32_t conn);              /* the transport is gone */
+void jt_pump(struct jt *w);                             /* everything that is due goes out */
 void jt_unstick(struct jt *w, uint32_t conn, size_t n); /* takes so many bytes of what waits */
 void jt_advance(struct jt *w, ump_time by);
 
@@ -72,7 +72,7 @@ void jt_sent_(struct jt *w, uint32_t conn, const char *hex, const char *file, in
 #define jt_closed(w, conn) jt_closed_(w, conn, __FILE__, __LINE__) /* the server closed it */
 void jt_closed_(struct jt *w, uint32_t conn, const char *file, int line);
 bool jt_is_closed(struct jt *w, uint32_t conn);
-bool jt_reads(struct jt *w, uint32_t conn); /* the server wants its bytes */
+bool jt_reads(struct jt *w, uint32_t conn);  /* the server wants its bytes */
 void jt_forget(struct jt *w, uint32_t conn); /* what it was sent so far */
 
 /* The trace since the last look. */
@@ -80,7 +80,8 @@ void jt_forget(struct jt *w, uint32_t conn); /* what it was sent so far */
 #define jt_no_trace(w)   jt_trace_(w, __FILE__, __LINE__, (const char *const[]){NULL})
 void jt_trace_(struct jt *w, const char *file, int line, const char *const *lines);
 
-/* A channel of the rulebook's: "mode=chunk max_chunk=100" and, for rpc, procedures "0:step(Int32,Int32) 3<moved(String)"
+/* A channel of the rulebook's: "mode=chunk max_chunk=100" and, for rpc, procedures "0:step(Int32,Int32)
+ * 3<moved(String)"
  * (`:` ours, `<` theirs). jt_declare puts all that were said since jt_undeclared in place. */
 void jt_undeclared(struct jt *w);
 void jt_channel(struct jt *w, const char *name, const char *what);
@@ -89,6 +90,7 @@ void jt_declare(struct jt *w);
 uint64_t jt_count(struct jt *w, const char *counter);
 struct ump_client *jt_client(struct jt *w, size_t i);
 int jt_notify_bytes(struct jt *w, struct ump_client *c, const char *bytes, size_t n);
-int jt_call(struct jt *w, struct ump_client *c, const char *name, const struct ump_writer *plain); /* c NULL: broadcast */
+int jt_call(struct jt *w, struct ump_client *c, const char *name,
+            const struct ump_writer *plain); /* c NULL: broadcast */
 
 #endif

@@ -7,7 +7,9 @@
 
 #define OPS (&ump_neteria)
 
-static struct ump_option_value number(const char *name, uint64_t v) { return (struct ump_option_value){.name = name, .number = v}; }
+static struct ump_option_value number(const char *name, uint64_t v) {
+  return (struct ump_option_value){.name = name, .number = v};
+}
 static struct ump_option_value text(const char *name, const char *v) {
   return (struct ump_option_value){.name = name, .text = v ? ump_text(v) : ump_bytes(NULL, 0)};
 }
@@ -23,7 +25,9 @@ void nt_open(struct nt_world *w, struct nt_cfg cfg) {
   assert_non_null(w->sent);
   assert_non_null(w->judged);
   struct ump_option_value options[] = {
-      number("hold_ms", cfg.hold_ms < 0 ? 0 : cfg.hold_ms ? (uint64_t)cfg.hold_ms : 1),
+      number("hold_ms", cfg.hold_ms < 0 ? 0
+                        : cfg.hold_ms   ? (uint64_t)cfg.hold_ms
+                                        : 1),
       text("versions", cfg.versions),
       text("server_name", cfg.server_name),
       number("discoverable", !cfg.hidden),
@@ -31,10 +35,13 @@ void nt_open(struct nt_world *w, struct nt_cfg cfg) {
       number("ignore_encryption", cfg.ignore_encryption),
       number("queue_mib", cfg.queue_mib ? cfg.queue_mib : 256),
   };
-  struct ump_proto_cfg proto = {
-      .mem = cfg.mem ? cfg.mem : &w->mem.mem, .rng = &w->rng.rng, .log = &w->log.log,
-      .limit = cfg.limit ? cfg.limit : 50, .per_address = cfg.per_address ? cfg.per_address : 64,
-      .options = options, .n_options = sizeof options / sizeof *options};
+  struct ump_proto_cfg proto = {.mem = cfg.mem ? cfg.mem : &w->mem.mem,
+                                .rng = &w->rng.rng,
+                                .log = &w->log.log,
+                                .limit = cfg.limit ? cfg.limit : 50,
+                                .per_address = cfg.per_address ? cfg.per_address : 64,
+                                .options = options,
+                                .n_options = sizeof options / sizeof *options};
   w->created = OPS->create(&w->proto, &proto, w->now);
 }
 
@@ -105,15 +112,17 @@ static void judge(struct nt_world *w, const struct ump_event *ev) {
     j = &w->judged[w->n_judged++];
     j->serial = serial, j->high = ev->high;
     copy_text(j->id, sizeof j->id, ev->id);
-    j->verdict = ev->malformed                              ? UMP_INVALID
-                 : !strcmp(w->last_name, "boom")            ? UMP_INTERNAL
-                 : !strncmp(w->last_name, "bad", 3)         ? UMP_ILLEGAL
+    j->verdict = ev->malformed                                                       ? UMP_INVALID
+                 : !strcmp(w->last_name, "boom")                                     ? UMP_INTERNAL
+                 : !strncmp(w->last_name, "bad", 3)                                  ? UMP_ILLEGAL
                  : ev->type == UMP_EVENT_LOGIN && strcmp(w->last_password, "secret") ? UMP_ILLEGAL
-                                                            : UMP_LEGAL;
+                                                                                     : UMP_LEGAL;
     first = j->verdict == UMP_LEGAL;
     j->executed += first;
   }
-  struct ump_answer a = {.verdict = j->verdict, .high = j->high, .repeat = repeat,
+  struct ump_answer a = {.verdict = j->verdict,
+                         .high = j->high,
+                         .repeat = repeat,
                          .reason = j->verdict == UMP_ILLEGAL ? ump_text("too far") : ump_bytes(NULL, 0)};
   OPS->answer(w->proto, ev, &a, w->now);
   if (first && w->on_execute) OPS->notify(w->proto, ev->session, w->on_execute, w->now);
@@ -123,17 +132,24 @@ static void pull(struct nt_world *w) {
   struct ump_event ev;
   while (OPS->next(w->proto, &ev, w->now)) {
     switch (ev.type) {
-    case UMP_EVENT_CONNECT: connect(w, &ev); break;
+    case UMP_EVENT_CONNECT:
+      connect(w, &ev);
+      break;
     case UMP_EVENT_JUDGE:
-    case UMP_EVENT_LOGIN: judge(w, &ev); break;
-    case UMP_EVENT_LOGOUT: w->n_logouts++; break;
+    case UMP_EVENT_LOGIN:
+      judge(w, &ev);
+      break;
+    case UMP_EVENT_LOGOUT:
+      w->n_logouts++;
+      break;
     case UMP_EVENT_DISCONNECT:
       w->n_disconnects++;
       assert_true(w->sessions[ev.session].there);
       w->sessions[ev.session].there = false;
       copy_text(w->last_reason, sizeof w->last_reason, ump_text(ev.reason));
       break;
-    default: fail_msg("an event of type %d", (int)ev.type);
+    default:
+      fail_msg("an event of type %d", (int)ev.type);
     }
   }
 }
@@ -170,7 +186,9 @@ void nt_in_bytes(struct nt_world *w, struct ump_addr from, const void *p, size_t
   settle(w);
 }
 
-void nt_in(struct nt_world *w, struct ump_addr from, const char *t) { nt_in_bytes(w, from, t, strlen(t)); }
+void nt_in(struct nt_world *w, struct ump_addr from, const char *t) {
+  nt_in_bytes(w, from, t, strlen(t));
+}
 
 void nt_inf(struct nt_world *w, struct ump_addr from, const char *format, ...) {
   static char buf[70000];
@@ -195,7 +213,9 @@ void nt_pass(struct nt_world *w, ump_time t) {
   settle(w);
 }
 
-const struct nt_sent *nt_take(struct nt_world *w) { return w->seen < w->n_sent ? &w->sent[w->seen++] : NULL; }
+const struct nt_sent *nt_take(struct nt_world *w) {
+  return w->seen < w->n_sent ? &w->sent[w->seen++] : NULL;
+}
 
 const char *nt_expect(struct nt_world *w, struct ump_addr to, const char *expected) {
   const struct nt_sent *s = nt_take(w);
@@ -222,7 +242,9 @@ void nt_expect_nothing(struct nt_world *w) {
   if (s) fail_msg("expected nothing, got %s", s->text);
 }
 
-void nt_forget_sent(struct nt_world *w) { w->seen = w->n_sent = 0; }
+void nt_forget_sent(struct nt_world *w) {
+  w->seen = w->n_sent = 0;
+}
 
 uint64_t nt_counter(struct nt_world *w, const char *name) {
   struct ump_counters c = OPS->counters(w->proto);
@@ -248,7 +270,8 @@ void nt_event(struct nt_world *w, struct ump_addr from, const char *cuuid, const
          cuuid, euuid, data);
 }
 
-static void confirm(struct nt_world *w, struct ump_addr from, const char *cuuid, const char *euuid, const char *method) {
+static void confirm(struct nt_world *w, struct ump_addr from, const char *cuuid, const char *euuid,
+                    const char *method) {
   nt_inf(w, from, "{\"cuuid\": \"%s\", \"method\": \"%s\", \"euuid\": \"%s\"}", cuuid, method, euuid);
 }
 
@@ -278,7 +301,9 @@ uint32_t nt_proven(struct nt_world *w, struct ump_addr from, const char *cuuid) 
   return session;
 }
 
-bool nt_there(struct nt_world *w, uint32_t session) { return w->sessions[session].there; }
+bool nt_there(struct nt_world *w, uint32_t session) {
+  return w->sessions[session].there;
+}
 
 void nt_kick(struct nt_world *w, uint32_t session) {
   OPS->kick(w->proto, session, ump_text("kicked"), w->now);

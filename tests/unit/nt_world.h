@@ -1,6 +1,6 @@
-/* A Neteria listener without an engine, for tests of the protocol alone: time is a number, datagrams go in as text, what comes
- * out is kept. The engine's part is played by a few lines that judge by name: "bad..." is illegal, "boom" an internal error,
- * "defer" is never answered, and every (serial, id) is executed once.
+/* A Neteria listener without an engine, for tests of the protocol alone: time is a number, datagrams go in as text,
+ * what comes out is kept. The engine's part is played by a few lines that judge by name: "bad..." is illegal, "boom" an
+ * internal error, "defer" is never answered, and every (serial, id) is executed once.
  *
  * struct nt_world w; nt_open(&w, (struct nt_cfg){0}); ... nt_close(&w), which shows that the world is empty. */
 #ifndef NT_WORLD_H
@@ -11,8 +11,8 @@
 #include "codec/json.h"
 #include "testing.h"
 
-#define NT_SENT 4096
-#define NT_JUDGED 8192
+#define NT_SENT       4096
+#define NT_JUDGED     8192
 #define NT_PROBE_TEXT "{\"method\": \"LEGAL\", \"euuid\": \"#\", \"priority\": \"normal\"}"
 #define NT_BRIEF_TEXT "{\"method\":\"LEGAL\",\"euuid\":\"$\",\"priority\":0}" /* to who has to pay for it */
 
@@ -31,13 +31,13 @@ struct nt_judged { /* an event that the engine was shown; once for each (serial,
   int executed;
 };
 
-struct nt_cfg { /* 0 in a field: the default given */
-  uint32_t limit, per_address;   /* 50, 64 */
-  int hold_ms;                   /* 0: 1 ms, negative: none */
+struct nt_cfg {                /* 0 in a field: the default given */
+  uint32_t limit, per_address; /* 50, 64 */
+  int hold_ms;                 /* 0: 1 ms, negative: none */
   const char *versions, *server_name;
   bool hidden, compression, ignore_encryption;
-  uint32_t queue_mib;            /* 256 */
-  const struct ump_mem *mem;     /* the world's own */
+  uint32_t queue_mib;        /* 256 */
+  const struct ump_mem *mem; /* the world's own */
 };
 
 struct nt_world {
@@ -48,20 +48,24 @@ struct nt_world {
   int created; /* what create() said */
   ump_time now;
   uint64_t serials;
-  const char *refuse;            /* connect says no, with this reason */
-  struct ump_blob *on_execute;   /* notified to the client that caused it when its event is executed; borrowed */
+  const char *refuse;          /* connect says no, with this reason */
+  struct ump_blob *on_execute; /* notified to the client that caused it when its event is executed; borrowed */
   struct nt_sent *sent;
-  size_t n_sent, seen;           /* nt_take gives sent[seen] */
+  size_t n_sent, seen; /* nt_take gives sent[seen] */
   struct nt_judged *judged;
   size_t n_judged;
-  struct ump_event last;         /* the last JUDGE or LOGIN; slices copied into the buffers below */
+  struct ump_event last; /* the last JUDGE or LOGIN; slices copied into the buffers below */
   char last_name[10240], last_data[10240], last_user[256], last_password[256], last_version[128];
   bool last_has_version;
   uint64_t last_again;
-  struct { uint32_t handle; bool there; uint64_t serial; } sessions[8192];
+  struct {
+    uint32_t handle;
+    bool there;
+    uint64_t serial;
+  } sessions[8192];
   size_t n_connects, n_disconnects, n_logouts;
-  char last_reason[128];         /* of a DISCONNECT */
-  uint32_t last_session;         /* of the last CONNECT */
+  char last_reason[128]; /* of a DISCONNECT */
+  uint32_t last_session; /* of the last CONNECT */
 };
 
 void nt_open(struct nt_world *w, struct nt_cfg cfg);
@@ -79,8 +83,8 @@ void nt_pass(struct nt_world *w, ump_time t);
 
 /* The next datagram that came out and was not taken yet; NULL: none. Checks nothing else. */
 const struct nt_sent *nt_take(struct nt_world *w);
-/* It must be there, go to `to`, and be this text; "#" stands for any uuid between two quotes, "$" for the brief id of a probe
- * (returned; valid for 64 calls). */
+/* It must be there, go to `to`, and be this text; "#" stands for any uuid between two quotes, "$" for the brief id of a
+ * probe (returned; valid for 64 calls). */
 const char *nt_expect(struct nt_world *w, struct ump_addr to, const char *text);
 void nt_expect_nothing(struct nt_world *w);
 void nt_forget_sent(struct nt_world *w);

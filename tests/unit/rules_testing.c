@@ -14,8 +14,12 @@ static int pack(void *self, const struct ump_notice *n, struct ump_blob **out) {
   return 0;
 }
 
-static ump_time now(void *ctx) { return ((struct world *)ctx)->now; }
-static int64_t wall(void *ctx) { return (void)ctx, 1700000000; }
+static ump_time now(void *ctx) {
+  return ((struct world *)ctx)->now;
+}
+static int64_t wall(void *ctx) {
+  return (void)ctx, 1700000000;
+}
 
 void rules_test_init(struct rules_test *t) {
   memset(t, 0, sizeof *t);
@@ -27,8 +31,12 @@ void rules_test_init(struct rules_test *t) {
   assert_non_null(mkdtemp(t->folder));
   snprintf(t->path, sizeof t->path, "%s/game.lua", t->folder);
   t->cfg = (struct ump_rules_cfg){.path = t->path, .engine = t->w.engine};
-  t->cfg.vm = (struct ump_vm_cfg){.library = SOURCE_DIR "/scripts", .log = &t->w.log.log, .rng = t->w.rng.rng,
-                                  .now = now, .wall = wall, .clock_ctx = &t->w};
+  t->cfg.vm = (struct ump_vm_cfg){.library = SOURCE_DIR "/scripts",
+                                  .log = &t->w.log.log,
+                                  .rng = t->w.rng.rng,
+                                  .now = now,
+                                  .wall = wall,
+                                  .clock_ctx = &t->w};
 }
 
 void rules_test_write(struct rules_test *t, const char *file, const char *text) {
@@ -74,7 +82,8 @@ void rules_test_connect(struct rules_test *t, uint32_t session) {
 }
 
 void rules_test_event(struct rules_test *t, uint32_t session, const char *id, const char *name, const char *json) {
-  struct ump_event ev = {.type = UMP_EVENT_JUDGE, .session = session, .id = ump_text(id), .once = true, .encoding = UMP_JSON};
+  struct ump_event ev = {
+      .type = UMP_EVENT_JUDGE, .session = session, .id = ump_text(id), .once = true, .encoding = UMP_JSON};
   struct ump_json_value top;
   if (name) ev.has_name = true, ev.name = ump_text(name);
   if (json) {

@@ -1,8 +1,10 @@
-/* A model of the replicated state, and clients that follow it: what test_state.c and fuzz_state.c share. A run is a script of
- * bytes: patches, views that change, time, and clients that ask for patches, get them or lose them, and confirm them.
+/* A model of the replicated state, and clients that follow it: what test_state.c and fuzz_state.c share. A run is a
+ * script of bytes: patches, views that change, time, and clients that ask for patches, get them or lose them, and
+ * confirm them.
  *
- * The model is a tree of at most six keys a map that is copied whole for each version, so whatever a client should have can
- * be looked up. Clients apply patches as PyGaSe's does, and note when a marker comes for a key that they do not have. */
+ * The model is a tree of at most six keys a map that is copied whole for each version, so whatever a client should have
+ * can be looked up. Clients apply patches as PyGaSe's does, and note when a marker comes for a key that they do not
+ * have. */
 #ifndef STATE_MODEL_H
 #define STATE_MODEL_H
 
@@ -15,7 +17,7 @@ enum { KEYS = 6, TEXT_KEYS = 4, DEEP = 4, CLIENTS = 6, VERSIONS = 4096, NOBODY =
 
 struct m {
   bool map;
-  int value;         /* of a leaf; from 8 on it is written as a list */
+  int value; /* of a leaf; from 8 on it is written as a list */
   struct m *kid[KEYS];
 };
 
@@ -94,7 +96,9 @@ struct script {
   const uint8_t *p;
   size_t n, at;
 };
-static unsigned byte_of(struct script *s) { return s->at < s->n ? s->p[s->at++] : 0; }
+static unsigned byte_of(struct script *s) {
+  return s->at < s->n ? s->p[s->at++] : 0;
+}
 
 /* A random patch, merged into m as it is written. */
 static void script_patch(struct script *s, struct ump_writer *w, struct m *m, unsigned depth) {
@@ -188,7 +192,7 @@ struct follower {
   struct m *view;
   struct m *has;
   struct ump_moment *confirmed, *sent; /* what the host knows it has; what it has really got */
-  bool waits;              /* for an exact patch to come back: nothing new until then */
+  bool waits;                          /* for an exact patch to come back: nothing new until then */
 };
 
 struct run {

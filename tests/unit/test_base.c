@@ -210,7 +210,8 @@ static void test_uuid_v1_tells_its_time(void **state) {
 /* ---- hashes ---- */
 
 /* SipHash-1-3 of 00 01 02 ... with the key 00 01 ... 0f, for lengths 0 to 63, made with another program that gives the
- * same as CPython 3.11's hash() for all lengths up to 69 (which hashes bytes so, with the key 0 when PYTHONHASHSEED=0) */
+ * same as CPython 3.11's hash() for all lengths up to 69 (which hashes bytes so, with the key 0 when PYTHONHASHSEED=0)
+ */
 static const uint64_t sip64[64] = {
     0xabac0158050fc4dcu, 0xc9f49bf37d57ca93u, 0x82cb9b024dc7d44du, 0x8bf80ab8e7ddf7fbu, 0xcf75576088d38328u,
     0xdef9d52f49533b67u, 0xc50d2b50c59f22a7u, 0xd3927d989bb11140u, 0x369095118d299a8eu, 0x25a48eb36c063de4u,

@@ -471,11 +471,12 @@ static void expect_it(const void *self, struct ump_bytes in, int step, struct um
 
 static void announce(struct world *w, const char *datagram) {
   struct ump_coming coming = {0};
-  for (int step = 0; step < UMP_EXPECT_STEPS; step++) ump_engine_expect(w->engine, 0, ump_text(datagram), step, &coming);
+  for (int step = 0; step < UMP_EXPECT_STEPS; step++)
+    ump_engine_expect(w->engine, 0, ump_text(datagram), step, &coming);
 }
 
-/* Whatever is announced, in whatever order, as often as anybody likes, and whether it comes or not: every event of a client is
- * judged once. */
+/* Whatever is announced, in whatever order, as often as anybody likes, and whether it comes or not: every event of a
+ * client is judged once. */
 static void test_engine_announcements_change_nothing(void **state) {
   (void)state;
   enum { CLIENTS = 3, IDS = 40, STEPS = 4000 };

@@ -122,7 +122,8 @@ static void test_logins_a_copy_is_not_asked_again(void **state) {
   world_end(&w);
 }
 
-/* Somebody took the session over from another address, or it logged out: the password was not his, or is not meant any more. */
+/* Somebody took the session over from another address, or it logged out: the password was not his, or is not meant any
+ * more. */
 static void test_logins_are_void_after_a_move_or_log_out(void **state) {
   (void)state;
   struct world w;

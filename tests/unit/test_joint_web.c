@@ -11,8 +11,9 @@ static struct jt w;
 #define LINE(text) text "\r\n"
 #define REQUEST                                                                                                        \
   LINE("GET / HTTP/1.1")                                                                                               \
-  LINE("Host: localhost") LINE("Upgrade: websocket") LINE("Connection: Upgrade") LINE("Sec-WebSocket-Version: 13")     \
-      LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+  LINE("Host: localhost")                                                                                              \
+  LINE("Upgrade: websocket")                                                                                           \
+  LINE("Connection: Upgrade") LINE("Sec-WebSocket-Version: 13") LINE("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 static const char answer[] = LINE("HTTP/1.1 101 Switching Protocols") LINE("Upgrade: websocket")
     LINE("Connection: Upgrade") LINE("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") "\r\n";
 

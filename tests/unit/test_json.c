@@ -570,16 +570,19 @@ static void test_json_refuses_integers_that_no_double_holds(void **state) {
     for (text[0] = '1'; text[0] <= '9'; text[0]++) { /* 1.7976...e308 is the largest */
       bool fits = n < 309 || (n == 309 && text[0] == '1');
       assert_int_equal(ump_json_check(ump_bytes(text, n), &v, &error), fits ? 0 : UMP_EMALFORMED);
-      if (fits) assert_int_equal(v.holds, UMP_JSON_BIG);
-      else assert_true(error.beyond && error.offset == 0);
+      if (fits)
+        assert_int_equal(v.holds, UMP_JSON_BIG);
+      else
+        assert_true(error.beyond && error.offset == 0);
     }
   }
 }
 
 static void test_json_gives_the_text_of_an_only_member(void **state) {
   (void)state;
-  static const char *const objects[] = {"{\"a\":1}", " { \"a\" : [ 1 , 2 ] } ", "{\n\"\\u0061\"\t:\r\"}\" }", "{\"\": {}}",
-                                        "{\"a\": \"\\\"\"\n}", "{\"{\":null}", "{\"a\":{\"b\":-1.5e3 } }"};
+  static const char *const objects[] = {
+      "{\"a\":1}",    " { \"a\" : [ 1 , 2 ] } ", "{\n\"\\u0061\"\t:\r\"}\" }", "{\"\": {}}", "{\"a\": \"\\\"\"\n}",
+      "{\"{\":null}", "{\"a\":{\"b\":-1.5e3 } }"};
   for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
     struct ump_json_value top, key, value, key_again;
     assert_int_equal(ump_json_check(ump_text(objects[i]), &top, NULL), 0);

@@ -1,5 +1,5 @@
-/* Flat lists and objects reach rules without lua-cjson, everything else through it: both ways must give the same values. Each
- * text is pushed as it is, and wrapped in two lists, which are not flat. */
+/* Flat lists and objects reach rules without lua-cjson, everything else through it: both ways must give the same
+ * values. Each text is pushed as it is, and wrapped in two lists, which are not flat. */
 #include "testing.h"
 
 #include <lauxlib.h>
@@ -73,13 +73,35 @@ static void check(struct world *w, const char *text) {
 static void test_json_flat_values_are_those_of_the_parser(void **state) {
   (void)state;
   static const char *const texts[] = {
-      "[]", "{}", "[ ]", "{ }", "[1]", "[-1, 0]", "[-0]", "[0.5]", "[-0.0]", "[1.0, 1e3, 2.5e-3]", "[true,false,null]",
-      "[9007199254740992, 9007199254740993, -9007199254740993]", "[9223372036854775807, -9223372036854775808]",
-      "[9223372036854775808, 123456789012345678901234567890123456789012345678901234567890]", "[1.7976931348623157e308]",
-      "[0.1000000000000000055511151231257827021181583404541015625]", "[\"\", \"a\", \"\xc3\xa9\", \"\\n\\u00e9\"]",
-      "{\"x\": 1, \"y\": -2.5, \"who\": \"ann\", \"on\": true, \"gone\": null}", "{\"1\": \"a\", \"2\": \"b\"}",
-      "{\"\": 1}", "{\"\\u0061\": 1, \"b\": 2}", "{\"a\": [], \"b\": {}, \"c\": [1, [2, {\"d\": 3}]]}", "[1, [2]]", "[[1], 2]",
-      "[{}, 1]", "[\"~\", \"~~\"]", "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]", "[null]", "[null, null, 1, null]"};
+      "[]",
+      "{}",
+      "[ ]",
+      "{ }",
+      "[1]",
+      "[-1, 0]",
+      "[-0]",
+      "[0.5]",
+      "[-0.0]",
+      "[1.0, 1e3, 2.5e-3]",
+      "[true,false,null]",
+      "[9007199254740992, 9007199254740993, -9007199254740993]",
+      "[9223372036854775807, -9223372036854775808]",
+      "[9223372036854775808, 123456789012345678901234567890123456789012345678901234567890]",
+      "[1.7976931348623157e308]",
+      "[0.1000000000000000055511151231257827021181583404541015625]",
+      "[\"\", \"a\", \"\xc3\xa9\", \"\\n\\u00e9\"]",
+      "{\"x\": 1, \"y\": -2.5, \"who\": \"ann\", \"on\": true, \"gone\": null}",
+      "{\"1\": \"a\", \"2\": \"b\"}",
+      "{\"\": 1}",
+      "{\"\\u0061\": 1, \"b\": 2}",
+      "{\"a\": [], \"b\": {}, \"c\": [1, [2, {\"d\": 3}]]}",
+      "[1, [2]]",
+      "[[1], 2]",
+      "[{}, 1]",
+      "[\"~\", \"~~\"]",
+      "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]",
+      "[null]",
+      "[null, null, 1, null]"};
   struct world w;
   setup(&w);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check(&w, texts[i]);
@@ -106,8 +128,21 @@ static void test_json_flat_random_values_are_those_of_the_parser(void **state) {
   (void)state;
   struct world w;
   setup(&w);
-  static const char *const scalars[] = {"0", "-7", "12.25", "3.0", "1e2", "true", "false", "null", "\"s\"", "\"\\t\"",
-                                        "123456789012345678", "98765432109876543210", "[]", "{}", "[1]"};
+  static const char *const scalars[] = {"0",
+                                        "-7",
+                                        "12.25",
+                                        "3.0",
+                                        "1e2",
+                                        "true",
+                                        "false",
+                                        "null",
+                                        "\"s\"",
+                                        "\"\\t\"",
+                                        "123456789012345678",
+                                        "98765432109876543210",
+                                        "[]",
+                                        "{}",
+                                        "[1]"};
   for (int round = 0; round < 3000; round++) {
     char text[512];
     bool list = ump_rng_below(&w.rng, 2);

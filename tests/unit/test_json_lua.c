@@ -14,7 +14,9 @@ struct json_test {
   struct ump_json_lua json;
 };
 
-static struct json_test *test_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+static struct json_test *test_of(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
 
 static int lua_decode(lua_State *L) {
   struct json_test *t = test_of(L);
@@ -30,7 +32,8 @@ static int lua_encode(lua_State *L) {
   struct json_test *t = test_of(L);
   struct ump_json_value top;
   struct ump_bytes text = ump_json_lua_text(L, &t->json, 1, "data");
-  if (ump_json_check(text, &top, NULL)) return luaL_error(L, "the checker refuses what was made: %s", lua_tostring(L, -1));
+  if (ump_json_check(text, &top, NULL))
+    return luaL_error(L, "the checker refuses what was made: %s", lua_tostring(L, -1));
   return 1;
 }
 
@@ -39,12 +42,14 @@ static int lua_array(lua_State *L) {
   return 1;
 }
 
-static int lua_is_array(lua_State *L) { return lua_pushboolean(L, ump_value_is_array(L, 1)), 1; }
+static int lua_is_array(lua_State *L) {
+  return lua_pushboolean(L, ump_value_is_array(L, 1)), 1;
+}
 
 static int open_body(lua_State *L) {
   struct json_test *t = lua_touserdata(L, 1);
-  static const luaL_Reg functions[] = {{"decode", lua_decode}, {"encode", lua_encode}, {"array", lua_array},
-                                       {"is_array", lua_is_array}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"decode", lua_decode}, {"encode", lua_encode}, {"array", lua_array}, {"is_array", lua_is_array}, {NULL, NULL}};
   ump_value_open(L);
   ump_json_lua_open(L, &t->json, &t->vm.cfg.rng);
   ump_vm_push_env(L);
@@ -161,8 +166,10 @@ static void test_json_lua_encodes_what_lua_cjson_would_spoil(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (cases[i][1] && strcmp(cases[i][1], "NULL") != 0) vm_test_gives(&t.vm, cases[i][0], cases[i][1]);
-  vm_test_gives(&t.vm, "local v = decode(encode({a = array {}, b = null})) return tostring(is_array(v.a)) .. tostring(v.b == null)",
-                "truetrue");
+  vm_test_gives(
+      &t.vm,
+      "local v = decode(encode({a = array {}, b = null})) return tostring(is_array(v.a)) .. tostring(v.b == null)",
+      "truetrue");
   vm_test_gives(&t.vm, "local v = decode(encode({1, 2, x = 3.0})) return v['1'] + v['2'] + v.x", "6.0");
   vm_test_gives(&t.vm, "return encode({x = {[-1000000000000000] = 1.0}})", "{\"x\":{\"-1000000000000000\":1.0}}");
   end(&t);
@@ -173,8 +180,9 @@ static void test_json_lua_refuses_with_the_path(void **state) {
   struct json_test t;
   start(&t);
   static const char *const wrong[][2] = {
-      {"encode({items = {1, 2, print}})", "value at data.items[3] is a function: only nil, booleans, numbers, strings and tables of "
-                                          "them can be sent"},
+      {"encode({items = {1, 2, print}})",
+       "value at data.items[3] is a function: only nil, booleans, numbers, strings and tables of "
+       "them can be sent"},
       {"encode({x = 0/0})", "value at data.x is not a number (nan)"},
       {"encode({x = {1/0}})", "value at data.x[1] is infinite"},
       {"encode(-1/0)", "value at data is infinite"},
@@ -200,9 +208,13 @@ static void test_json_lua_depth_of_32_passes_both_ways(void **state) {
   (void)state;
   struct json_test t;
   start(&t);
-  vm_test_gives(&t.vm, "local d = {7} for i = 1, 31 do d = {d} end local v = decode(encode(d)) for i = 1, 31 do v = v[1] end return v[1]",
+  vm_test_gives(&t.vm,
+                "local d = {7} for i = 1, 31 do d = {d} end local v = decode(encode(d)) for i = 1, 31 do v = v[1] end "
+                "return v[1]",
                 "7");
-  vm_test_gives(&t.vm, "local d = {7.0} for i = 1, 31 do d = {d} end local v = decode(encode(d)) for i = 1, 31 do v = v[1] end return v[1]",
+  vm_test_gives(&t.vm,
+                "local d = {7.0} for i = 1, 31 do d = {d} end local v = decode(encode(d)) for i = 1, 31 do v = v[1] "
+                "end return v[1]",
                 "7.0");
   end(&t);
 }
@@ -219,14 +231,17 @@ static int property_body(lua_State *L) {
   struct property *p = lua_touserdata(L, 1);
   struct ump_json_value top;
   if (!p->alone) lua_newtable(L);
-  if (p->is_float) lua_pushnumber(L, p->f);
-  else lua_pushinteger(L, p->i);
+  if (p->is_float)
+    lua_pushnumber(L, p->f);
+  else
+    lua_pushinteger(L, p->i);
   if (!p->alone) lua_setfield(L, 2, "v");
   struct ump_bytes text = ump_json_lua_text(L, &p->t->json, 2, "data");
   if (ump_json_check(text, &top, NULL)) return luaL_error(L, "refused: %s", lua_tostring(L, -1));
   ump_json_lua_push(L, &p->t->json, top.raw, top.holds);
   if (!p->alone) lua_getfield(L, -1, "v");
-  bool same = p->is_float ? !lua_isinteger(L, -1) && lua_tonumber(L, -1) == p->f && signbit(lua_tonumber(L, -1)) == signbit(p->f)
+  bool same = p->is_float ? !lua_isinteger(L, -1) && lua_tonumber(L, -1) == p->f &&
+                                signbit(lua_tonumber(L, -1)) == signbit(p->f)
                           : lua_isinteger(L, -1) && lua_tointeger(L, -1) == p->i;
   return same ? 0 : luaL_error(L, "%s came back as %s", (const char *)text.p, luaL_tolstring(L, -1, NULL));
 }
@@ -267,7 +282,8 @@ static void test_json_lua_survives_every_failing_allocation(void **state) {
   for (size_t n = 1;; n++) {
     start(&t);
     testing_mem_fail(&t.mem, n, false);
-    int err = vm_test_run(&t.vm, "local m = {} for i = 1, 200 do m[i] = {i + 0.0, array {}} end return #decode(encode(m))");
+    int err =
+        vm_test_run(&t.vm, "local m = {} for i = 1, 200 do m[i] = {i + 0.0, array {}} end return #decode(encode(m))");
     size_t failed = t.mem.failed;
     assert_int_equal(err, failed ? UMP_VM_EERROR : 0);
     end(&t);
@@ -275,7 +291,8 @@ static void test_json_lua_survives_every_failing_allocation(void **state) {
   }
 }
 
-/* lua-cjson would lose its buffer if Lua ran out of memory under it: at every level of fullness it is asked in time, or not. */
+/* lua-cjson would lose its buffer if Lua ran out of memory under it: at every level of fullness it is asked in time, or
+ * not. */
 static void test_json_lua_loses_nothing_when_the_vm_is_full(void **state) {
   (void)state;
   struct json_test t;
@@ -287,7 +304,9 @@ static void test_json_lua_loses_nothing_when_the_vm_is_full(void **state) {
   t.vm.cfg.instructions = 100000000;
   vm_test_open(&t.vm);
   assert_int_equal(ump_vm_call(t.vm.vm, open_body, &t), 0);
-  assert_int_equal(vm_test_run(&t.vm, "rawset(_G, 'text', '[' .. ('[[0],{\"a\":[0]}],'):rep(100) .. '0]') rawset(_G, 'full', {})"), 0);
+  assert_int_equal(
+      vm_test_run(&t.vm, "rawset(_G, 'text', '[' .. ('[[0],{\"a\":[0]}],'):rep(100) .. '0]') rawset(_G, 'full', {})"),
+      0);
   while (vm_test_run(&t.vm, "full[#full + 1] = ('x'):rep(1000) .. #full return #decode(text)") == 0) continue;
   for (int spare = 0; spare < 30; spare++) { /* room for half a text, and less */
     size_t before = mallinfo2().uordblks - ump_vm_memory(t.vm.vm);

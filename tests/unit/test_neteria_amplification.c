@@ -1,16 +1,16 @@
-/* Neteria, address validation: an address that has not proven itself gets at most three times the bytes that came from it.
- * Wire E6, hardening T4. */
+/* Neteria, address validation: an address that has not proven itself gets at most three times the bytes that came from
+ * it. Wire E6, hardening T4. */
 #include "nt_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
+#define A            "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define E1           "003c4f0e-e592-11f1-a965-02fc00000001"
 #define NOTIFY(data) "{\"method\": \"NOTIFY\", \"event_data\": " data ", \"euuid\": \"#\"}"
-#define OHAI "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"" A "\"}"
-#define REGISTER "{\"method\": \"REGISTER\", \"cuuid\": \"" A "\"}"
+#define OHAI         "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"" A "\"}"
+#define REGISTER     "{\"method\": \"REGISTER\", \"cuuid\": \"" A "\"}"
 
 static struct ump_addr a;
 
@@ -84,7 +84,8 @@ static void test_neteria_what_is_stalled_costs_nothing_again(void **state) {
   for (int i = 0; i < 256; i++) assert_int_equal(nt_notify(&w, s, big), 0);
   uint64_t before = nt_counter(&w, "stalled");
   assert_true(before >= 1);
-  for (int i = 0; i < 40; i++) nt_ok_event(&w, a, A, "nothing"); /* 85 bytes each: at the end there is credit for one of them */
+  for (int i = 0; i < 40; i++)
+    nt_ok_event(&w, a, A, "nothing"); /* 85 bytes each: at the end there is credit for one of them */
   assert_true(nt_counter(&w, "stalled") - before <= 2);
   assert_true(bytes_out(&w) > 9000 && bytes_out(&w) <= 3 * (71 + 40 * 91));
   free(big);
@@ -93,7 +94,8 @@ static void test_neteria_what_is_stalled_costs_nothing_again(void **state) {
 
 static size_t probes_out(const struct nt_world *w) {
   size_t n = 0;
-  for (size_t i = 0; i < w->n_sent; i++) n += w->sent[i].n == 47 && !strncmp(w->sent[i].text, "{\"method\":\"LEGAL\",", 18);
+  for (size_t i = 0; i < w->n_sent; i++)
+    n += w->sent[i].n == 47 && !strncmp(w->sent[i].text, "{\"method\":\"LEGAL\",", 18);
   return n;
 }
 
@@ -179,7 +181,7 @@ static void test_neteria_events_of_the_client_pay_for_more(void **state) {
   char *big = string_of(200);
   assert_int_equal(nt_notify(&w, s, big), 0);
   nt_expect(&w, a, NT_BRIEF_TEXT); /* lost */
-  nt_pass(&w, 6 * UMP_S);  /* so are those that follow */
+  nt_pass(&w, 6 * UMP_S);          /* so are those that follow */
   nt_forget_sent(&w);
   nt_event(&w, a, A, E1, "\"x\"");
   assert_non_null(strstr(nt_take(&w)->text, big)); /* older than what the event causes */
@@ -198,7 +200,8 @@ static void test_neteria_repeats_stay_within_the_credit(void **state) {
   in += (size_t)snprintf(text, sizeof text, "{\"method\":\"REGISTER\",\"cuuid\":\"a\"}");
   nt_in(&w, a, text);
   for (int i = 0; i < 20; i++) {
-    in += (size_t)snprintf(text, sizeof text, "{\"method\":\"EVENT\",\"cuuid\":\"a\",\"euuid\":\"%d\",\"event_data\":\"bad\"}", i);
+    in += (size_t)snprintf(text, sizeof text,
+                           "{\"method\":\"EVENT\",\"cuuid\":\"a\",\"euuid\":\"%d\",\"event_data\":\"bad\"}", i);
     nt_in(&w, a, text);
     nt_pass(&w, 100 * UMP_MS);
     assert_true(bytes_out(&w) <= 3 * in);
@@ -230,12 +233,19 @@ static void test_neteria_refused_encryption_is_within_the_credit(void **state) {
 
 static void test_neteria_answers_to_strangers_are_not_longer_than_their_requests(void **state) {
   static const char *const requests[] = {
-      "{\"method\":\"OHAI\"}", "{\"method\":\"OHAI\",\"cuuid\":\"................................................\"}",
+      "{\"method\":\"OHAI\"}",
+      "{\"method\":\"OHAI\",\"cuuid\":\"................................................\"}",
       "{\"method\":\"EVENT\",\"cuuid\":\"a\",\"euuid\":\"b\",\"event_data\":1}",
       "{\"method\":\"AUTH\",\"cuuid\":\"a\",\"euuid\":\"b\",\"event_data\":1}",
-      "{\"method\":\"REGISTER\",\"cuuid\":\"a\",\"encryption\":1}", "{\"method\":\"REGISTER\",\"cuuid\":\"b\"}",
-      "{\"method\":\"REGISTER\",\"cuuid\":\"in use\"}", "{\"method\":\"OK EVENT\",\"cuuid\":\"a\",\"euuid\":\"b\"}",
-      "{\"method\":\"OK NOTIFY\",\"cuuid\":\"a\",\"euuid\":\"b\"}", "{\"method\":\"LEGAL\"}", "{", "5", "",
+      "{\"method\":\"REGISTER\",\"cuuid\":\"a\",\"encryption\":1}",
+      "{\"method\":\"REGISTER\",\"cuuid\":\"b\"}",
+      "{\"method\":\"REGISTER\",\"cuuid\":\"in use\"}",
+      "{\"method\":\"OK EVENT\",\"cuuid\":\"a\",\"euuid\":\"b\"}",
+      "{\"method\":\"OK NOTIFY\",\"cuuid\":\"a\",\"euuid\":\"b\"}",
+      "{\"method\":\"LEGAL\"}",
+      "{",
+      "5",
+      "",
   };
   struct nt_world w;
   (void)state;
@@ -261,7 +271,8 @@ static void test_neteria_replies_to_a_flood_are_lost_when_the_socket_does_not_ta
   for (int i = 0; i < 20000; i++) { /* without a flush in between */
     struct ump_event ev;
     ump_neteria.recv(w.proto, &a, ohai, w.now);
-    while (ump_neteria.next(w.proto, &ev, w.now)) {}
+    while (ump_neteria.next(w.proto, &ev, w.now)) {
+    }
     if (i == 4096) bytes = w.mem.bytes;
     if (i > 4096) assert_int_equal(w.mem.bytes, bytes);
   }

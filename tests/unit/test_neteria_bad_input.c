@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
-#define BYE_EVENT "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
-#define MALFORMED "{\"method\": \"ILLEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"%s\", \"reason\": \"malformed\"}"
-#define CUUID "\"cuuid\": \"" A "\""
-#define IDS CUUID ", \"euuid\": \"" E1 "\""
+#define A          "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define E1         "003c4f0e-e592-11f1-a965-02fc00000001"
+#define BYE_EVENT  "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
+#define MALFORMED  "{\"method\": \"ILLEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"%s\", \"reason\": \"malformed\"}"
+#define CUUID      "\"cuuid\": \"" A "\""
+#define IDS        CUUID ", \"euuid\": \"" E1 "\""
 #define WITH(data) "{\"method\": \"EVENT\", " IDS ", \"event_data\": " data ", \"retry\": 0, \"priority\": \"high\"}"
 
 static struct nt_world w;
@@ -45,7 +45,9 @@ static void drops_bytes(const void *p, size_t n, const char *cause) {
   assert_true(ump_addr_equal(&testing_log_last(&w.log, cause)->from, &a));
   assert_int_equal(w.n_judged, 0);
 }
-static void drops(const char *text, const char *cause) { drops_bytes(text, strlen(text), cause); }
+static void drops(const char *text, const char *cause) {
+  drops_bytes(text, strlen(text), cause);
+}
 
 static void test_neteria_drops_what_is_no_json(void **state) {
   (void)state;
@@ -53,16 +55,16 @@ static void test_neteria_drops_what_is_no_json(void **state) {
   drops("{", "bad_json");
   drops("hello", "bad_json");
   drops("\xff\xfe", "bad_json");
-  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": \"\xc3\"}", "bad_json");       /* invalid UTF-8 */
+  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": \"\xc3\"}", "bad_json"); /* invalid UTF-8 */
   drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": \"\xed\xa0\x80\"}", "bad_json");
-  drops("{\"method\": \"OHAI\"}x", "bad_json");                                          /* text after the value */
+  drops("{\"method\": \"OHAI\"}x", "bad_json"); /* text after the value */
   drops("{\"method\": \"OHAI\"}{\"method\": \"OHAI\"}", "bad_json");
-  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": [1, 2", "bad_json");           /* cut */
+  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": [1, 2", "bad_json"); /* cut */
   drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": \"x", "bad_json");
   drops("{'method': 'OHAI'}", "bad_json");
   drops("\xef\xbb\xbf{\"method\": \"OHAI\"}", "bad_json");
   drops_bytes("\0", 1, "bad_json");
-  drops_bytes("{\"method\": \"OHAI\"}\0", 19, "bad_json");                                /* NUL bytes */
+  drops_bytes("{\"method\": \"OHAI\"}\0", 19, "bad_json"); /* NUL bytes */
   static const char nul[] = "{\"method\": \"EVENT\", " IDS ", \"event_data\": \"\0\"}";
   drops_bytes(nul, sizeof nul - 1, "bad_json");
 }
@@ -99,8 +101,16 @@ static char *repeated(const char *before, const char *unit, size_t n, const char
 
 static void test_neteria_tells_the_client_that_event_data_is_malformed(void **state) {
   static const char *const data[] = {
-      WITH("NaN"), WITH("Infinity"), WITH("-Infinity"), WITH("[1, NaN, 2]"), WITH("1e999"), WITH("{\"a\": -1e999}"),
-      WITH("\"\\ud800\""), WITH("[\"\\udc00 , } ] \\\" \"]"), WITH("{\"a\": 1, \"a\": 2}"), WITH("{\"b\": {\"a\": 1, \"\\u0061\": 2}}"),
+      WITH("NaN"),
+      WITH("Infinity"),
+      WITH("-Infinity"),
+      WITH("[1, NaN, 2]"),
+      WITH("1e999"),
+      WITH("{\"a\": -1e999}"),
+      WITH("\"\\ud800\""),
+      WITH("[\"\\udc00 , } ] \\\" \"]"),
+      WITH("{\"a\": 1, \"a\": 2}"),
+      WITH("{\"b\": {\"a\": 1, \"\\u0061\": 2}}"),
   };
   (void)state;
   for (size_t i = 0; i < sizeof data / sizeof *data; i++) is_malformed(data[i], "high");
@@ -115,13 +125,16 @@ static void test_neteria_tells_the_client_that_event_data_is_malformed(void **st
 
 /* The same in the very layout of the real client, and as a log-in. */
 static void test_neteria_malformed_data_in_the_real_client_s_layout(void **state) {
-  static const char *const data[] = {"NaN", "{\"a\": Infinity}", "1e999", "\"\\ud800\"", "{\"a\": 1, \"a\": 2}", "{\"\\u0000\": 1}"};
+  static const char *const data[] = {"NaN",         "{\"a\": Infinity}",    "1e999",
+                                     "\"\\ud800\"", "{\"a\": 1, \"a\": 2}", "{\"\\u0000\": 1}"};
   char text[512];
   (void)state;
   for (size_t i = 0; i < 2 * sizeof data / sizeof *data; i++) {
     snprintf(text, sizeof text,
-             "{\"method\": \"%s\", " IDS ", \"event_data\": %s, \"timestamp\": \"2026-11-21 09:57:45.713460\", \"retry\": 0, "
-             "\"priority\": \"normal\"}", i % 2 ? "AUTH" : "EVENT", data[i / 2]);
+             "{\"method\": \"%s\", " IDS
+             ", \"event_data\": %s, \"timestamp\": \"2026-11-21 09:57:45.713460\", \"retry\": 0, "
+             "\"priority\": \"normal\"}",
+             i % 2 ? "AUTH" : "EVENT", data[i / 2]);
     is_malformed(text, "normal");
     assert_int_equal(w.last.type, UMP_EVENT_JUDGE); /* no log-in without a name */
   }
@@ -158,7 +171,7 @@ static void test_neteria_a_malformed_event_is_answered_once_for_all(void **state
 
 static void test_neteria_drops_malformed_data_when_the_envelope_is_not_sound(void **state) {
   static const char *const bad[] = {
-      "{\"method\": \"EVENT\", " IDS ", \"event_data\": NaN, \"retry\": NaN}",     /* not event_data alone */
+      "{\"method\": \"EVENT\", " IDS ", \"event_data\": NaN, \"retry\": NaN}", /* not event_data alone */
       "{\"method\": \"EVENT\", " IDS ", \"event_data\": 1, \"retry\": NaN}",
       "{\"method\": \"EVENT\", " IDS ", \"retry\": 1e999, \"event_data\": 1}",
       "{\"method\": \"EVENT\", " IDS ", \"event_data\": 1, \"event_data\": 2}",
@@ -173,9 +186,9 @@ static void test_neteria_drops_malformed_data_when_the_envelope_is_not_sound(voi
   (void)state;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) drops(bad[i], "bad_value");
   drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": [NaN, \"\xff\"]}", "bad_value"); /* invalid UTF-8 behind it */
-  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": [NaN", "bad_value");          /* cut behind it */
-  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": NaN} x", "bad_value");        /* text after the value */
-  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": {no: 1}}", "bad_json");       /* no JSON for anybody */
+  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": [NaN", "bad_value");             /* cut behind it */
+  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": NaN} x", "bad_value");           /* text after the value */
+  drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": {no: 1}}", "bad_json");          /* no JSON for anybody */
   drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": 1e}", "bad_json");
   drops("{\"method\": \"EVENT\", " CUUID ", \"event_data\": NaN}", "bad_euuid");
   drops("{\"method\": \"EVENT\", " IDS ", \"event_data\": NaN, \"priority\": 1}", "bad_priority");
@@ -201,7 +214,8 @@ static void test_neteria_drops_unknown_methods(void **state) {
   drops("{\"method\": null, " CUUID "}", "bad_method");
   drops("{\"method\": [\"EVENT\"], " IDS ", \"event_data\": 1}", "bad_method");
   drops("{\"method\": \"EVENT\\u0000\", " IDS ", \"event_data\": 1}", "bad_method");
-  static const char *const ours[] = {"OHAI Client", "OK REGISTER", "BYE REGISTER", "LEGAL", "ILLEGAL", "BYE EVENT", "NOTIFY"};
+  static const char *const ours[] = {"OHAI Client", "OK REGISTER", "BYE REGISTER", "LEGAL",
+                                     "ILLEGAL",     "BYE EVENT",   "NOTIFY"};
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
     char text[256];
     snprintf(text, sizeof text, "{\"method\": \"%s\", " IDS ", \"event_data\": 1, \"priority\": \"normal\"}", ours[i]);
@@ -211,9 +225,9 @@ static void test_neteria_drops_unknown_methods(void **state) {
 
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
-static const char *const bad_ids[] = {"5",      "null",       "true",           "[\"" A "\"]", "{\"a\": 1}",
-                                      "\"\"",   "\"" X64 "x\"", "\"a\\u0000b\"", "\"\\n\"",     "\"a\x7f\"",
-                                      "\"\\u001f\""};
+static const char *const bad_ids[] = {"5",          "null",      "true",         "[\"" A "\"]",
+                                      "{\"a\": 1}", "\"\"",      "\"" X64 "x\"", "\"a\\u0000b\"",
+                                      "\"\\n\"",    "\"a\x7f\"", "\"\\u001f\""};
 
 static void test_neteria_drops_a_bad_cuuid(void **state) {
   static const char *const methods[] = {"REGISTER", "EVENT", "AUTH", "OK EVENT", "OK NOTIFY"};
@@ -223,8 +237,8 @@ static void test_neteria_drops_a_bad_cuuid(void **state) {
     snprintf(text, sizeof text, "{\"method\": \"%s\", \"euuid\": \"" E1 "\", \"event_data\": 1}", methods[m]);
     drops(text, "bad_cuuid");
     for (size_t i = 0; i < sizeof bad_ids / sizeof *bad_ids; i++) {
-      snprintf(text, sizeof text, "{\"method\": \"%s\", \"euuid\": \"" E1 "\", \"event_data\": 1, \"cuuid\": %s}", methods[m],
-               bad_ids[i]);
+      snprintf(text, sizeof text, "{\"method\": \"%s\", \"euuid\": \"" E1 "\", \"event_data\": 1, \"cuuid\": %s}",
+               methods[m], bad_ids[i]);
       drops(text, "bad_cuuid");
     }
   }
@@ -240,7 +254,8 @@ static void test_neteria_drops_a_bad_euuid(void **state) {
     snprintf(text, sizeof text, "{\"method\": \"%s\", " CUUID ", \"event_data\": 1}", methods[m]);
     drops(text, "bad_euuid");
     for (size_t i = 0; i < sizeof bad_ids / sizeof *bad_ids; i++) {
-      snprintf(text, sizeof text, "{\"method\": \"%s\", " CUUID ", \"event_data\": 1, \"euuid\": %s}", methods[m], bad_ids[i]);
+      snprintf(text, sizeof text, "{\"method\": \"%s\", " CUUID ", \"event_data\": 1, \"euuid\": %s}", methods[m],
+               bad_ids[i]);
       drops(text, "bad_euuid");
     }
   }
@@ -255,7 +270,8 @@ static void test_neteria_drops_an_event_without_event_data(void **state) {
 }
 
 static void test_neteria_drops_a_bad_priority(void **state) {
-  static const char *const bad[] = {"\"low\"", "\"NORMAL\"", "\"\"", "\"high \"", "1", "null", "[\"high\"]", "\"\xc3\xa9\""};
+  static const char *const bad[] = {"\"low\"", "\"NORMAL\"", "\"\"",       "\"high \"",
+                                    "1",       "null",       "[\"high\"]", "\"\xc3\xa9\""};
   char text[512];
   (void)state;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

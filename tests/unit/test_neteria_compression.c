@@ -1,5 +1,5 @@
-/* Neteria's option compression: wire section 8, hardening T19. zlib makes the clients' texts here too, but through another
- * door: compress2 with its own memory. */
+/* Neteria's option compression: wire section 8, hardening T19. zlib makes the clients' texts here too, but through
+ * another door: compress2 with its own memory. */
 #include "nt_world.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define A  "abbbc0f4-e591-11f1-aa15-02fc00000001"
 #define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
 
 static struct ump_addr a;
@@ -27,7 +27,8 @@ static size_t pack(const void *text, size_t n, char *out) {
   char *p = out;
   assert_int_equal(compress2(packed, &m, text, n, 6), Z_OK);
   for (size_t i = 0; i < m; i += 3) {
-    unsigned v = (unsigned)packed[i] << 16 | (i + 1 < m ? (unsigned)packed[i + 1] << 8 : 0) | (i + 2 < m ? packed[i + 2] : 0);
+    unsigned v =
+        (unsigned)packed[i] << 16 | (i + 1 < m ? (unsigned)packed[i + 1] << 8 : 0) | (i + 2 < m ? packed[i + 2] : 0);
     *p++ = digits[v >> 18], *p++ = digits[v >> 12 & 63];
     *p++ = i + 1 < m ? digits[v >> 6 & 63] : '=', *p++ = i + 2 < m ? digits[v & 63] : '=';
     if (i % 57 == 54) *p++ = '\n';
@@ -97,8 +98,10 @@ static void test_neteria_answers_likewise(void **state) {
   assert_string_equal(answer(&w), "{\"method\": \"OK REGISTER\"}");
   assert_int_equal(nt_notify(&w, w.last_session, "\"small\""), 0);
   nt_pass(&w, UMP_MS);
-  while (nt_take(&w)) {}
-  send_packed(&w, "{\"method\": \"EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"" E1 "\", \"event_data\": {\"KEYDOWN\": \"up\"}, "
+  while (nt_take(&w)) {
+  }
+  send_packed(&w, "{\"method\": \"EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"" E1
+                  "\", \"event_data\": {\"KEYDOWN\": \"up\"}, "
                   "\"timestamp\": \"2026-11-21 09:57:45.713460\", \"retry\": 0, \"priority\": \"normal\"}");
   assert_string_equal(w.last_name, "KEYDOWN");
   bool found = false;
@@ -135,7 +138,8 @@ static void test_neteria_large_events_inflate_up_to_64_kilobytes(void **state) {
   char *text = malloc(70000);
   assert_non_null(text);
   for (size_t n = 65500; n <= 65560; n += 10) { /* digits that compress to about a half, well below 64:1 */
-    int k = snprintf(text, 70000, "{\"method\": \"EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"%zu\", \"event_data\": \"", n);
+    int k = snprintf(text, 70000,
+                     "{\"method\": \"EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"%zu\", \"event_data\": \"", n);
     uint64_t x = 1;
     for (size_t i = (size_t)k; i < n - 2; i++) {
       x = x * 6364136223846793005u + 1442695040888963407u;
@@ -200,7 +204,8 @@ static void test_neteria_answers_fit_a_datagram_even_when_nothing_compresses(voi
   (void)state;
   nt_open(&w, (struct nt_cfg){.compression = true, .hold_ms = -1});
   uint32_t s = nt_proven(&w, a, A);
-  send_packed(&w, "{\"method\": \"OK EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"none\"}"); /* it understands compression */
+  send_packed(&w,
+              "{\"method\": \"OK EVENT\", \"cuuid\": \"" A "\", \"euuid\": \"none\"}"); /* it understands compression */
   uint64_t x = 1;
   for (size_t n = 9500; n < 10000; n += 5) {
     for (size_t i = 0; i < n; i++) {
@@ -210,8 +215,10 @@ static void test_neteria_answers_fit_a_datagram_even_when_nothing_compresses(voi
     data[0] = data[n - 1] = '"', data[n] = 0;
     int err = nt_notify(&w, s, data);
     const struct nt_sent *out = nt_take(&w);
-    if (err == 0) assert_true(out && out->n <= 10240), sent++;
-    else assert_int_equal(err, UMP_ETOOBIG);
+    if (err == 0)
+      assert_true(out && out->n <= 10240), sent++;
+    else
+      assert_int_equal(err, UMP_ETOOBIG);
   }
   assert_true(sent > 10 && sent < 90);
   nt_close(&w);

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define B "bbbbc0f4-e591-11f1-aa15-02fc00000002"
-#define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
-#define E2 "003c4f0e-e592-11f1-a965-02fc00000002"
+#define A         "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define B         "bbbbc0f4-e591-11f1-aa15-02fc00000002"
+#define E1        "003c4f0e-e592-11f1-a965-02fc00000001"
+#define E2        "003c4f0e-e592-11f1-a965-02fc00000002"
 #define LEGAL(id) "{\"method\": \"LEGAL\", \"euuid\": \"" id "\", \"priority\": \"normal\"}"
-#define HIGH(id) "{\"method\": \"LEGAL\", \"euuid\": \"" id "\", \"priority\": \"high\"}"
-#define ILLEGAL(id) "{\"method\": \"ILLEGAL\", \"euuid\": \"" id "\", \"priority\": \"normal\", \"reason\": \"too far\"}"
+#define HIGH(id)  "{\"method\": \"LEGAL\", \"euuid\": \"" id "\", \"priority\": \"high\"}"
+#define ILLEGAL(id)                                                                                                    \
+  "{\"method\": \"ILLEGAL\", \"euuid\": \"" id "\", \"priority\": \"normal\", \"reason\": \"too far\"}"
 #define NOTIFY2 "{\"method\": \"NOTIFY\", \"event_data\": 2, \"euuid\": \"#\"}"
 
 static struct ump_addr a, b;
@@ -66,7 +67,8 @@ static void test_neteria_priority_is_repeated(void **state) {
   (void)state;
   nt_open(&w, (struct nt_cfg){.hold_ms = -1});
   nt_register(&w, a, A);
-  nt_inf(&w, a, "{\"method\":\"EVENT\",\"cuuid\":\"%s\",\"euuid\":\"x\",\"event_data\":\"s\",\"priority\":\"high\"}", A);
+  nt_inf(&w, a, "{\"method\":\"EVENT\",\"cuuid\":\"%s\",\"euuid\":\"x\",\"event_data\":\"s\",\"priority\":\"high\"}",
+         A);
   nt_expect(&w, a, HIGH("x"));
   assert_true(w.last.high);
   nt_inf(&w, a, "{\"method\":\"EVENT\",\"cuuid\":\"%s\",\"euuid\":\"y\",\"event_data\":\"s\"}", A);
@@ -151,8 +153,8 @@ static void test_neteria_only_the_owner_confirms(void **state) {
   nt_register(&w, a, A), nt_register(&w, b, B);
   nt_event(&w, a, A, E1, "\"x\"");
   nt_expect(&w, a, LEGAL(E1));
-  nt_ok_event(&w, b, B, E1);              /* another session */
-  nt_ok_event(&w, nt_addr(77, 1), "x", E1); /* nobody we know */
+  nt_ok_event(&w, b, B, E1);                 /* another session */
+  nt_ok_event(&w, nt_addr(77, 1), "x", E1);  /* nobody we know */
   nt_ok_event(&w, nt_addr(1, 50001), A, E1); /* its cuuid from elsewhere: both places are asked */
   assert_int_equal(nt_counter(&w, "verdicts_confirmed"), 0);
   assert_int_equal(nt_counter(&w, "moves_tried"), 1);
@@ -168,7 +170,8 @@ static void test_neteria_internal_error_is_illegal(void **state) {
   nt_open(&w, (struct nt_cfg){.hold_ms = -1});
   nt_register(&w, a, A);
   nt_event(&w, a, A, E1, "\"boom\"");
-  nt_expect(&w, a, "{\"method\": \"ILLEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\", \"reason\": \"internal\"}");
+  nt_expect(&w, a,
+            "{\"method\": \"ILLEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\", \"reason\": \"internal\"}");
   nt_close(&w);
 }
 
@@ -260,7 +263,10 @@ static void test_neteria_event_data_becomes_name_and_data(void **state) {
   expect_event(&w, "\"KEYDOWN:left\"", "KEYDOWN:left", NULL);
   expect_event(&w, "{\"KEYDOWN\": \"up\"}", "KEYDOWN", "\"up\"");
   expect_event(&w, "{ \"move\" : [ 2, 0 ] }", "move", "[ 2, 0 ]");
-  expect_event(&w, "{\"Gr\\u00fc\\u00dfe\\ud83c\\udfae\": null}", "Gr\xc3\xbc\xc3\x9f" "e\xf0\x9f\x8e\xae", "null");
+  expect_event(&w, "{\"Gr\\u00fc\\u00dfe\\ud83c\\udfae\": null}",
+               "Gr\xc3\xbc\xc3\x9f"
+               "e\xf0\x9f\x8e\xae",
+               "null");
   expect_event(&w, "\"a\\\"b\\\\\\u0041\"", "a\"b\\A", NULL);
   expect_event(&w, "\"\"", "", NULL);
   expect_event(&w, "{}", NULL, "{}");
@@ -280,8 +286,10 @@ static void test_neteria_unknown_keys_and_odd_order_mean_nothing(void **state) {
   (void)state;
   nt_open(&w, (struct nt_cfg){.hold_ms = -1});
   nt_register(&w, a, A);
-  nt_inf(&w, a, " \n{\"z\":{\"method\":\"x\"},\"event_data\":{\"go\":1},\"eu\\u0075id\":\"q\\\"q\",\"retry\":\"?\","
-                "\"timestamp\":[],\"cuuid\":\"%s\",\"m\\u0065thod\":\"EV\\u0045NT\"}\t", A);
+  nt_inf(&w, a,
+         " \n{\"z\":{\"method\":\"x\"},\"event_data\":{\"go\":1},\"eu\\u0075id\":\"q\\\"q\",\"retry\":\"?\","
+         "\"timestamp\":[],\"cuuid\":\"%s\",\"m\\u0065thod\":\"EV\\u0045NT\"}\t",
+         A);
   nt_expect(&w, a, "{\"method\": \"LEGAL\", \"euuid\": \"q\\\"q\", \"priority\": \"normal\"}");
   assert_string_equal(w.last_name, "go");
   nt_close(&w);
@@ -304,7 +312,8 @@ static void test_neteria_auth_asks_for_a_login(void **state) {
   assert_string_equal(w.last_user, "ann");
   auth(&w, "2", "{\"password\": \"wr\\u006fng\", \"name\": \"b\\u00f6b\", \"user\": \"x\"}");
   nt_expect(&w, a, ILLEGAL("2"));
-  assert_string_equal(w.last_user, "b\xc3\xb6" "b");
+  assert_string_equal(w.last_user, "b\xc3\xb6"
+                                   "b");
   assert_string_equal(w.last_password, "wrong");
   auth(&w, "2", "{\"password\": \"secret\", \"name\": \"b\"}"); /* the same once-only rules */
   nt_expect(&w, a, ILLEGAL("2"));
@@ -312,8 +321,12 @@ static void test_neteria_auth_asks_for_a_login(void **state) {
 }
 
 static void test_neteria_auth_without_name_or_password_is_malformed(void **state) {
-  static const char *const bad[] = {"\"ann\"", "{}", "{\"user\": \"ann\"}", "{\"password\": \"secret\"}",
-                                    "{\"user\": 5, \"password\": \"secret\"}", "{\"name\": \"a\", \"password\": null}"};
+  static const char *const bad[] = {"\"ann\"",
+                                    "{}",
+                                    "{\"user\": \"ann\"}",
+                                    "{\"password\": \"secret\"}",
+                                    "{\"user\": 5, \"password\": \"secret\"}",
+                                    "{\"name\": \"a\", \"password\": null}"};
   struct nt_world w;
   char id[8];
   (void)state;

@@ -1,5 +1,6 @@
-/* Neteria's short cut for the real client's layouts: it takes them, and whatever it takes, the reader of any layout takes with
- * the same result. Every byte at every place, every byte left out, every byte put in. fuzz_neteria_layout goes further. */
+/* Neteria's short cut for the real client's layouts: it takes them, and whatever it takes, the reader of any layout
+ * takes with the same result. Every byte at every place, every byte left out, every byte put in. fuzz_neteria_layout
+ * goes further. */
 #include "proto/neteria/internal.h"
 
 #include <stdio.h>
@@ -7,10 +8,11 @@
 
 #include "testing.h"
 
-#define IDS(c) "\"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc0000000" c "\", \"euuid\": \"003c4f0e-e592-11f1-a965-02fc00000001\""
+#define IDS(c)                                                                                                         \
+  "\"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc0000000" c "\", \"euuid\": \"003c4f0e-e592-11f1-a965-02fc00000001\""
 #define EVENT(data, time, priority)                                                                                    \
   "{\"method\": \"EVENT\", " IDS("1") ", \"event_data\": " data ", \"timestamp\": \"" time "\", \"retry\": 0, "        \
-  "\"priority\": \"" priority "\"}"
+                                      "\"priority\": \"" priority "\"}"
 #define OK(what)                                                                                                       \
   "{\"cuuid\": \"abbbc0f4-e591-11f1-aa15-02fc00000001\", \"method\": \"OK " what "\", "                                \
   "\"euuid\": \"003c4f0e-e592-11f1-a965-02fc00000001\"}"
@@ -64,7 +66,8 @@ static bool agree(const uint8_t *text, size_t n) {
   struct nt_request quick = {.from = &from, .n = n}, slow = quick;
   if (!ump__nt_read_layout(&quick, ump_bytes(text, n))) return false;
   ((struct ump_neteria *)it.self)->decoded_n = 0;
-  if (!ump__nt_read_any(it.self, &slow, ump_bytes(text, n))) fail_msg("taken by the short cut alone: %.*s", (int)n, text);
+  if (!ump__nt_read_any(it.self, &slow, ump_bytes(text, n)))
+    fail_msg("taken by the short cut alone: %.*s", (int)n, text);
   if (!alike(&quick, &slow)) fail_msg("read as something else by the short cut: %.*s", (int)n, text);
   return true;
 }
@@ -114,14 +117,18 @@ static void test_neteria_data_within_a_layout_obeys_the_bounds(void **state) {
   for (int levels = 1; levels < 40; levels++) {
     char deep[100];
     memset(deep, '[', (size_t)levels), memset(deep + levels, ']', (size_t)levels), deep[2 * levels] = 0;
-    int n = snprintf((char *)text, sizeof text, "{\"method\": \"EVENT\", " IDS("2") ", \"event_data\": %s, \"timestamp\": "
-                     "\"2014-11-09 00:06:37.011000\", \"retry\": 0, \"priority\": \"normal\"}", deep);
+    int n = snprintf(
+        (char *)text, sizeof text,
+        "{\"method\": \"EVENT\", " IDS("2") ", \"event_data\": %s, \"timestamp\": "
+                                            "\"2014-11-09 00:06:37.011000\", \"retry\": 0, \"priority\": \"normal\"}",
+        deep);
     assert_int_equal(agree(text, (size_t)n), levels < UMP_JSON_DEPTH);
   }
   for (size_t values = 4000; values < 4200; values++) {
     int n = snprintf((char *)text, sizeof text, "{\"method\": \"EVENT\", " IDS("2") ", \"event_data\": [0");
     for (size_t i = 1; i < values; i++) text[n++] = ',', text[n++] = '0';
-    n += snprintf((char *)text + n, 99, "], \"timestamp\": \"2014-11-09 00:06:37\", \"retry\": 0, \"priority\": \"normal\"}");
+    n += snprintf((char *)text + n, 99,
+                  "], \"timestamp\": \"2014-11-09 00:06:37\", \"retry\": 0, \"priority\": \"normal\"}");
     agree(text, (size_t)n);
   }
 }

@@ -1,5 +1,5 @@
-/* Neteria without memory: the nth allocation fails, for every n, once and for ever, over a script that touches everything.
- * Nothing may leak, break its own order or stop the host; a client whose message was lost asks again. */
+/* Neteria without memory: the nth allocation fails, for every n, once and for ever, over a script that touches
+ * everything. Nothing may leak, break its own order or stop the host; a client whose message was lost asks again. */
 #include "nt_world.h"
 
 #include <stdio.h>
@@ -8,7 +8,8 @@
 #define CUUID "%08x-e591-11f1-aa15-02fc00000001"
 
 static void tell(struct nt_world *w, unsigned who, const char *method, const char *euuid, const char *rest) {
-  nt_inf(w, nt_addr(who, 50000), "{\"method\": \"%s\", \"cuuid\": \"" CUUID "\", \"euuid\": \"%s\"%s}", method, who, euuid, rest);
+  nt_inf(w, nt_addr(who, 50000), "{\"method\": \"%s\", \"cuuid\": \"" CUUID "\", \"euuid\": \"%s\"%s}", method, who,
+         euuid, rest);
 }
 
 /* The client confirms whatever reached it. */
@@ -22,18 +23,22 @@ static void confirm_all(struct nt_world *w, unsigned who) {
 }
 
 static void script(struct nt_world *w) {
-  for (unsigned who = 0; who < 70; who++) nt_inf(w, nt_addr(who, 50000), "{\"method\": \"REGISTER\", \"cuuid\": \"" CUUID "\"}", who);
-  for (uint32_t s = 0; s < 70; s++) nt_notify(w, s, "[1, 2, 3, \"a long one, so that some have to wait for an echo of their probe\"]");
+  for (unsigned who = 0; who < 70; who++)
+    nt_inf(w, nt_addr(who, 50000), "{\"method\": \"REGISTER\", \"cuuid\": \"" CUUID "\"}", who);
+  for (uint32_t s = 0; s < 70; s++)
+    nt_notify(w, s, "[1, 2, 3, \"a long one, so that some have to wait for an echo of their probe\"]");
   confirm_all(w, 3);
   for (unsigned i = 0; i < 12; i++) {
     char id[16];
     snprintf(id, sizeof id, "e%u", i);
-    tell(w, i % 5, "EVENT", id, i % 3 ? ", \"event_data\": {\"step\": 1}" : ", \"event_data\": \"bad\", \"priority\": \"high\"");
+    tell(w, i % 5, "EVENT", id,
+         i % 3 ? ", \"event_data\": {\"step\": 1}" : ", \"event_data\": \"bad\", \"priority\": \"high\"");
     tell(w, i % 5, "AUTH", id, ", \"event_data\": {\"name\": \"a\", \"password\": \"secret\"}");
   }
   nt_pass(w, 3 * UMP_S);
   nt_inf(w, nt_addr(99, 1), "{\"method\": \"REGISTER\", \"cuuid\": \"" CUUID "\"}", 3u); /* from elsewhere */
-  nt_inf(w, nt_addr(99, 1), "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"................................\"}");
+  nt_inf(w, nt_addr(99, 1),
+         "{\"method\": \"OHAI\", \"version\": \"1.0.3\", \"cuuid\": \"................................\"}");
   nt_inf(w, nt_addr(98, 1), "{\"method\": \"REGISTER\", \"cuuid\": \"one more than there is room for\"}");
   nt_pass(w, 31 * UMP_S);
   if (nt_there(w, 2)) nt_kick(w, 2);
@@ -48,8 +53,10 @@ static size_t run(size_t nth, bool for_ever) {
   testing_mem_init(&mem);
   testing_mem_fail(&mem, nth, for_ever);
   nt_open(&w, (struct nt_cfg){.limit = 69, .compression = for_ever, .server_name = "x", .mem = &mem.mem});
-  if (w.created == 0) script(&w);
-  else assert_int_equal(w.created, UMP_ENOMEM);
+  if (w.created == 0)
+    script(&w);
+  else
+    assert_int_equal(w.created, UMP_ENOMEM);
   nt_close(&w);
   testing_mem_assert_empty(&mem);
   return mem.failed;
@@ -65,7 +72,8 @@ static void test_neteria_survives_the_nth_allocation_failing(void **state) {
 
 static void test_neteria_survives_all_allocations_failing_from_the_nth_on(void **state) {
   (void)state;
-  for (size_t n = 1; run(n, true); n++) {}
+  for (size_t n = 1; run(n, true); n++) {
+  }
 }
 
 int main(void) {

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define REGISTER "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
-#define IN_USE "{\"method\": \"BYE REGISTER\", \"reason\": \"cuuid in use\"}"
+#define A         "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define REGISTER  "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
+#define IN_USE    "{\"method\": \"BYE REGISTER\", \"reason\": \"cuuid in use\"}"
 #define BYE_EVENT "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
 
 static struct ump_addr old, near, far;
@@ -35,7 +35,8 @@ static size_t sent_to(struct nt_world *w, struct ump_addr to, const char *word) 
   return n;
 }
 
-/* The application goes on from the new place: the real client's repeats, every 2 s. Returns after how long the verdict came. */
+/* The application goes on from the new place: the real client's repeats, every 2 s. Returns after how long the verdict
+ * came. */
 static ump_time until_judged(struct nt_world *w, struct ump_addr from, bool echo, ump_time most) {
   ump_time start = w->now;
   for (int i = 0; w->now - start < most; i++) {
@@ -236,7 +237,8 @@ static void test_neteria_a_changed_port_goes_before_another_place(void **state) 
   nt_close(&w);
 }
 
-/* Executed at the old address, the verdict lost, repeated from the new one: the same verdict, and nothing is done again. */
+/* Executed at the old address, the verdict lost, repeated from the new one: the same verdict, and nothing is done
+ * again. */
 static void test_neteria_an_event_is_executed_once_whatever_address_it_comes_from(void **state) {
   struct nt_world w;
   (void)state;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define B "bbbbc0f4-e591-11f1-aa15-02fc00000002"
+#define A            "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define B            "bbbbc0f4-e591-11f1-aa15-02fc00000002"
 #define NOTIFY(data) "{\"method\": \"NOTIFY\", \"event_data\": " data ", \"euuid\": \"#\"}"
 
 static struct ump_addr a, b;
@@ -233,18 +233,21 @@ static void test_neteria_memory_for_the_queues_is_bounded(void **state) {
     snprintf(cuuid, sizeof cuuid, "%08d-e591-11f1-aa15-02fc00000001", i);
     nt_proven(&w, nt_addr((unsigned)i, 50000), cuuid);
   }
-  for (; !(err = nt_notify(&w, (uint32_t)queued % 10, data)); queued++) {}
+  for (; !(err = nt_notify(&w, (uint32_t)queued % 10, data)); queued++) {
+  }
   assert_int_equal(err, UMP_EFULL);
   assert_true(queued > 100 && queued < 131);
   nt_forget_sent(&w);
-  nt_event(&w, nt_addr(0, 50000), "00000000-e591-11f1-aa15-02fc00000001", "still", "\"x\""); /* and nobody else is hurt */
+  nt_event(&w, nt_addr(0, 50000), "00000000-e591-11f1-aa15-02fc00000001", "still",
+           "\"x\""); /* and nobody else is hurt */
   nt_pass(&w, UMP_MS);
   nt_expect(&w, nt_addr(0, 50000), "{\"method\": \"LEGAL\", \"euuid\": \"still\", \"priority\": \"normal\"}");
   free(data);
   nt_close(&w);
 }
 
-/* 4096 forged registrations could otherwise hold all that there is: a broadcast 20 times a second waits for each of them. */
+/* 4096 forged registrations could otherwise hold all that there is: a broadcast 20 times a second waits for each of
+ * them. */
 static void test_neteria_what_waits_for_the_unproven_leaves_a_half(void **state) {
   struct nt_world w;
   char cuuid[64];

@@ -1,5 +1,5 @@
-/* Neteria, room for newcomers: wire section 4 and E7, hardening T5. Forged REGISTERs are not answered from where they seem to
- * come; real clients echo the probes that they are sent. */
+/* Neteria, room for newcomers: wire section 4 and E7, hardening T5. Forged REGISTERs are not answered from where they
+ * seem to come; real clients echo the probes that they are sent. */
 #include "nt_world.h"
 #include "proto/neteria/internal.h"
 
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REGISTER "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
+#define REGISTER    "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
 #define OK_REGISTER "{\"method\": \"OK REGISTER\"}"
-#define FULL "{\"method\": \"BYE REGISTER\", \"reason\": \"server full\"}"
+#define FULL        "{\"method\": \"BYE REGISTER\", \"reason\": \"server full\"}"
 
 /* The id of a challenge or probe; valid until the next one is asked for. */
 static const char *probed(const struct nt_sent *s) {
@@ -24,21 +24,25 @@ static const char *probed(const struct nt_sent *s) {
   return NULL;
 }
 
-/* Everything that was sent to a real client is answered as it does, until nothing more comes of it. True: OK REGISTER came. */
+/* Everything that was sent to a real client is answered as it does, until nothing more comes of it. True: OK REGISTER
+ * came. */
 static bool answer(struct nt_world *w, struct ump_addr who, const char *cuuid) {
   const struct nt_sent *s;
   bool in = false;
   while ((s = nt_take(w))) {
     if (!ump_addr_equal(&s->to, &who)) continue;
-    if (!strcmp(s->text, OK_REGISTER)) in = true;
-    else if (probed(s)) nt_ok_event(w, who, cuuid, probed(s));
+    if (!strcmp(s->text, OK_REGISTER))
+      in = true;
+    else if (probed(s))
+      nt_ok_event(w, who, cuuid, probed(s));
   }
   nt_forget_sent(w);
   return in;
 }
 
 static void forge(struct nt_world *w, unsigned i) {
-  nt_inf(w, nt_addr(1000 + i % 60000, (uint16_t)(1 + i % 7)), "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%u..............................\"}", i);
+  nt_inf(w, nt_addr(1000 + i % 60000, (uint16_t)(1 + i % 7)),
+         "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%u..............................\"}", i);
 }
 
 /* Fills a server with forged registrations that have had the time to become ripe. */
@@ -202,7 +206,9 @@ static void test_neteria_one_s_own_address_is_taken_back(void **state) {
   struct nt_world w;
   (void)state;
   nt_open(&w, (struct nt_cfg){.per_address = 8});
-  for (int i = 0; i < 9; i++) nt_inf(&w, nt_addr(1, (uint16_t)(100 + i)), "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%d..........................\"}", i);
+  for (int i = 0; i < 9; i++)
+    nt_inf(&w, nt_addr(1, (uint16_t)(100 + i)),
+           "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%d..........................\"}", i);
   nt_pass(&w, 2 * UMP_S);
   nt_forget_sent(&w);
   for (uint16_t i = 0; i < 8; i++) {
@@ -265,13 +271,15 @@ static void test_neteria_a_day_s_sleep_ends_nobody_who_is_there(void **state) {
   nt_close(&w);
 }
 
-/* An event that a forged address sends; judged or not, nothing is answered here. Returns whether the engine was asked. */
+/* An event that a forged address sends; judged or not, nothing is answered here. Returns whether the engine was asked.
+ */
 static bool forged_event(struct nt_world *w, unsigned i) {
   struct ump_addr from = nt_addr(1000 + i % 50, 1);
   struct ump_event ev;
   char text[160];
   bool asked = false;
-  int n = snprintf(text, sizeof text, "{\"method\":\"EVENT\",\"cuuid\":\"forged-%u\",\"euuid\":\"%u\",\"event_data\":1}", i % 50, i);
+  int n = snprintf(text, sizeof text,
+                   "{\"method\":\"EVENT\",\"cuuid\":\"forged-%u\",\"euuid\":\"%u\",\"event_data\":1}", i % 50, i);
   ump_neteria.recv(w->proto, &from, ump_bytes(text, (size_t)n), w->now);
   while (ump_neteria.next(w->proto, &ev, w->now)) asked = true;
   return asked;
@@ -285,9 +293,11 @@ static void test_neteria_forged_events_leave_the_window_to_the_real(void **state
   size_t asked = 0;
   (void)state;
   nt_open(&w, (struct nt_cfg){.hold_ms = -1});
-  for (unsigned i = 0; i < 49; i++) nt_inf(&w, nt_addr(1000 + i, 1), "{\"method\":\"REGISTER\",\"cuuid\":\"forged-%u\"}", i);
+  for (unsigned i = 0; i < 49; i++)
+    nt_inf(&w, nt_addr(1000 + i, 1), "{\"method\":\"REGISTER\",\"cuuid\":\"forged-%u\"}", i);
   nt_forget_sent(&w);
-  ((struct ump_neteria *)w.proto)->strange_due = w.now + NT_STRANGE_AHEAD - 10000 * NT_STRANGE; /* 2,990,000 came before */
+  ((struct ump_neteria *)w.proto)->strange_due =
+      w.now + NT_STRANGE_AHEAD - 10000 * NT_STRANGE; /* 2,990,000 came before */
   for (unsigned i = 0; i < 50000; i++) {
     asked += i % 50 < 49 && forged_event(&w, i);
     w.now += 10 * UMP_US;
@@ -298,7 +308,8 @@ static void test_neteria_forged_events_leave_the_window_to_the_real(void **state
   nt_in(&w, a, text);
   nt_forget_sent(&w);
   forged_event(&w, 0);
-  nt_event(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001", "mine", "1"); /* not now, but it is asked whether it is there */
+  nt_event(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001", "mine",
+           "1"); /* not now, but it is asked whether it is there */
   assert_int_equal(nt_executions(&w, "mine"), 0);
   answer(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001");
   nt_event(&w, a, "abbbc0f4-e591-11f1-aa15-02fc00000001", "mine", "1"); /* its repeat */

@@ -4,16 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define A "abbbc0f4-e591-11f1-aa15-02fc00000001"
-#define B "bbbbc0f4-e591-11f1-aa15-02fc00000002"
-#define C "cbbbc0f4-e591-11f1-aa15-02fc00000003"
-#define E1 "003c4f0e-e592-11f1-a965-02fc00000001"
-#define REGISTER "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
+#define A           "abbbc0f4-e591-11f1-aa15-02fc00000001"
+#define B           "bbbbc0f4-e591-11f1-aa15-02fc00000002"
+#define C           "cbbbc0f4-e591-11f1-aa15-02fc00000003"
+#define E1          "003c4f0e-e592-11f1-a965-02fc00000001"
+#define REGISTER    "{\"method\": \"REGISTER\", \"cuuid\": \"%s\"}"
 #define OK_REGISTER "{\"method\": \"OK REGISTER\"}"
-#define BYE_FULL "{\"method\": \"BYE REGISTER\", \"reason\": \"server full\"}"
-#define BYE_EVENT "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
-#define NOTIFY2 "{\"method\": \"NOTIFY\", \"event_data\": 2, \"euuid\": \"#\"}"
-#define LEGAL1 "{\"method\": \"LEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\"}"
+#define BYE_FULL    "{\"method\": \"BYE REGISTER\", \"reason\": \"server full\"}"
+#define BYE_EVENT   "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
+#define NOTIFY2     "{\"method\": \"NOTIFY\", \"event_data\": 2, \"euuid\": \"#\"}"
+#define LEGAL1      "{\"method\": \"LEGAL\", \"euuid\": \"" E1 "\", \"priority\": \"normal\"}"
 
 static struct ump_addr a, b, c;
 
@@ -50,7 +50,9 @@ static void test_neteria_ohai_answer_is_never_longer_than_its_request(void **sta
   char request[256];
   (void)state;
   /* two-byte characters: the cut must not halve one */
-  nt_open(&w, (struct nt_cfg){.server_name = "x\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9 \"q\""});
+  nt_open(&w, (struct nt_cfg){
+                  .server_name =
+                      "x\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9 \"q\""});
   for (size_t pad = 0; pad < 60; pad++) {
     snprintf(request, sizeof request, "{\"method\": \"OHAI\", \"cuuid\": \"%.*s\"}", (int)pad,
              "................................................................");
@@ -248,7 +250,8 @@ static void test_neteria_forged_sessions_of_ones_address_give_way(void **state) 
   uint32_t other = nt_register(&w, b, B);
   nt_register(&w, nt_addr(1, 1), "forged1"), nt_register(&w, nt_addr(1, 2), "forged2");
   nt_inf(&w, a, REGISTER, A);
-  nt_expect(&w, b, NT_BRIEF_TEXT), nt_expect(&w, nt_addr(1, 1), NT_BRIEF_TEXT), nt_expect(&w, nt_addr(1, 2), NT_BRIEF_TEXT);
+  nt_expect(&w, b, NT_BRIEF_TEXT), nt_expect(&w, nt_addr(1, 1), NT_BRIEF_TEXT),
+      nt_expect(&w, nt_addr(1, 2), NT_BRIEF_TEXT);
   nt_expect(&w, a, "{\"method\": \"BYE REGISTER\", \"reason\": \"too many from one address\"}");
   nt_pass(&w, 2 * UMP_S);
   nt_forget_sent(&w);
@@ -265,7 +268,8 @@ static void test_neteria_survives_a_flood_of_forged_registers(void **state) {
   (void)state;
   nt_open(&w, (struct nt_cfg){.limit = 64, .per_address = 1000});
   for (unsigned i = 0; i < 6000; i++) {
-    nt_inf(&w, nt_addr(i % 60000, (uint16_t)(1 + i % 7)), "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%u................\"}", i);
+    nt_inf(&w, nt_addr(i % 60000, (uint16_t)(1 + i % 7)),
+           "{\"method\": \"REGISTER\", \"cuuid\": \"forged-%u................\"}", i);
     nt_pass(&w, UMP_MS);
     if (i == 2000) in_use = w.mem.bytes;
     if (i > 2000) assert_true(w.mem.bytes < in_use + 65536);
@@ -387,7 +391,8 @@ static void test_neteria_5_unanswered_notifies_make_silent(void **state) {
   nt_close(&w);
 }
 
-/* Who only listens has nothing to say by itself, and is sent nothing new: it would be gone without having been asked. */
+/* Who only listens has nothing to say by itself, and is sent nothing new: it would be gone without having been asked.
+ */
 static void test_neteria_a_silent_listener_is_asked_and_stays(void **state) {
   struct nt_world w;
   (void)state;

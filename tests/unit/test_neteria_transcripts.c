@@ -1,14 +1,13 @@
-/* The transcripts of the original (vectors/neteria.vectors.json), replayed through the real protocol, the real engine and a
- * rulebook in C. What the client sent goes in at the recorded times; what we send is compared with what the original sent, as
- * JSON values. The vectors are read by cJSON, so that the reader is not our own.
+/* The transcripts of the original (vectors/neteria.vectors.json), replayed through the real protocol, the real engine
+ * and a rulebook in C. What the client sent goes in at the recorded times; what we send is compared with what the
+ * original sent, as JSON values. The vectors are read by cJSON, so that the reader is not our own.
  *
- * Where umpire differs from the original by a ruling, the difference stands in the table below, one by one, and must be there:
- * a difference that is not in the table fails, and so does a row that nothing needs. Differences that hold everywhere:
- *   E1  our ILLEGAL and BYE REGISTER may carry a reason
- *   E4  euuids of notifies are our own: the client's confirmations are translated
- *   E5  a probe, which the real client confirms (recorded in probe_echo), is confirmed here too
- *   2 s repeats come 2.0 s after the one before, the original's 2.0 to 2.2 s: times may differ by 250 ms
- * hold_ms is 0: the recorded client confirmed within the same millisecond. */
+ * Where umpire differs from the original by a ruling, the difference stands in the table below, one by one, and must be
+ * there: a difference that is not in the table fails, and so does a row that nothing needs. Differences that hold
+ * everywhere: E1  our ILLEGAL and BYE REGISTER may carry a reason E4  euuids of notifies are our own: the client's
+ * confirmations are translated E5  a probe, which the real client confirms (recorded in probe_echo), is confirmed here
+ * too 2 s repeats come 2.0 s after the one before, the original's 2.0 to 2.2 s: times may differ by 250 ms hold_ms is
+ * 0: the recorded client confirmed within the same millisecond. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,23 +25,29 @@ struct difference {
   int missing;         /* how many of the original's messages umpire does not send */
 };
 
-#define LEGAL "{\"method\": \"LEGAL\", \"euuid\": \"*\", \"priority\": \"normal\"}"
-#define LEGAL_COPY LEGAL
+#define LEGAL        "{\"method\": \"LEGAL\", \"euuid\": \"*\", \"priority\": \"normal\"}"
+#define LEGAL_COPY   LEGAL
 #define ILLEGAL_HIGH "{\"method\": \"ILLEGAL\", \"euuid\": \"*\", \"priority\": \"high\"}"
 #define BYE_REGISTER "{\"method\": \"BYE REGISTER\"}"
-#define BYE_EVENT "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
+#define BYE_EVENT    "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"
 
 static const struct difference differences[] = {
     {"event_high_priority", "E3: the client's repeat is answered at once, besides our own repeat", {ILLEGAL_HIGH}, 0},
-    {"event_never_answered", "E3: each of the client's four repeats is answered at once",
-     {LEGAL_COPY, LEGAL_COPY, LEGAL_COPY, LEGAL_COPY}, 0},
+    {"event_never_answered",
+     "E3: each of the client's four repeats is answered at once",
+     {LEGAL_COPY, LEGAL_COPY, LEGAL_COPY, LEGAL_COPY},
+     0},
     {"duplicate_event_while_pending", "E3: the network's copy is answered", {LEGAL_COPY}, 0},
-    {"register_with_encryption_ignored", "section 8: refused, instead of going on in plain text without a word",
-     {BYE_REGISTER, BYE_EVENT}, 2},
+    {"register_with_encryption_ignored",
+     "section 8: refused, instead of going on in plain text without a word",
+     {BYE_REGISTER, BYE_EVENT},
+     2},
     {"auth_unanswered", "section 6: AUTH works", {LEGAL}, 0},
     {"probe_echo", "sent by hand in the server's place, to see what the client does", {NULL}, 3},
-    {"bad_input", "section 7: version is not needed; timestamp and priority are not needed, and the second event is a copy",
-     {"{\"method\": \"OHAI Client\", \"version\": \"1.0.3\", \"server_name\": null}", LEGAL, LEGAL_COPY}, 0},
+    {"bad_input",
+     "section 7: version is not needed; timestamp and priority are not needed, and the second event is a copy",
+     {"{\"method\": \"OHAI Client\", \"version\": \"1.0.3\", \"server_name\": null}", LEGAL, LEGAL_COPY},
+     0},
 };
 
 /* How the original was started for a scenario, in our words. */
@@ -57,7 +62,7 @@ static const struct setup {
     {"register_refused_at_limit", "", "", 0, 1}, /* the original's limit 0 admits one */
 };
 
-#define MOST 64
+#define MOST    64
 #define CLIENTS 4
 
 struct step { /* something to do */
@@ -82,7 +87,9 @@ struct replay {
   const cJSON *expected[MOST]; /* s2c records; NULL once seen */
   size_t n_expected;
   cJSON *extra[8];
-  struct { char theirs[64], ours[64]; } ids[MOST]; /* of notifies */
+  struct {
+    char theirs[64], ours[64];
+  } ids[MOST]; /* of notifies */
   size_t n_ids;
   struct ump_client *clients[CLIENTS];
   char cuuid[CLIENTS][64];
@@ -92,7 +99,9 @@ struct replay {
 
 /* ---- the rulebook: {"bad": ...} is illegal, as where the transcripts were made ---- */
 
-static int client_of(const struct ump_addr *a) { return a->port - 50000; }
+static int client_of(const struct ump_addr *a) {
+  return a->port - 50000;
+}
 static struct ump_addr address_of(int client) {
   return (struct ump_addr){.family = 4, .ip = {127, 0, 0, 1}, .port = (uint16_t)(50000 + client)};
 }
@@ -124,10 +133,18 @@ static int on_disconnect(void *self, struct ump_client *c, struct ump_bytes reas
   (void)self, (void)c, (void)reason;
   return 0;
 }
-static int on_tick(void *self, ump_time dt) { return (void)self, (void)dt, 0; }
-static int on_timer(void *self, uint64_t id) { return (void)self, (void)id, 0; }
-static void on_timer_gone(void *self, uint64_t id) { (void)self, (void)id; }
-static void on_forget(void *self, struct ump_client *c) { ((struct replay *)self)->clients[client_of(&c->addr)] = NULL; }
+static int on_tick(void *self, ump_time dt) {
+  return (void)self, (void)dt, 0;
+}
+static int on_timer(void *self, uint64_t id) {
+  return (void)self, (void)id, 0;
+}
+static void on_timer_gone(void *self, uint64_t id) {
+  (void)self, (void)id;
+}
+static void on_forget(void *self, struct ump_client *c) {
+  ((struct replay *)self)->clients[client_of(&c->addr)] = NULL;
+}
 
 static const struct ump_rulebook_ops rules = {
     .connect = on_connect,
@@ -169,7 +186,9 @@ static void plan(struct replay *r, ump_time at, const cJSON *record, bool notify
   r->todo[i] = (struct step){at, number_of_client(record), record, notify};
 }
 
-static bool lost(const cJSON *record) { return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(record, "lost")); }
+static bool lost(const cJSON *record) {
+  return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(record, "lost"));
+}
 
 static void plan_client_step(struct replay *r, const cJSON *record) {
   const cJSON *times = cJSON_GetObjectItemCaseSensitive(record, "delivered_ms"), *t;
@@ -198,10 +217,13 @@ static void plan_server_step(struct replay *r, const cJSON *record) {
 static void plan_all(struct replay *r) {
   const cJSON *record;
   cJSON_ArrayForEach(record, r->steps) {
-    if (!strcmp(text_of(record, "dir"), "c2s")) plan_client_step(r, record);
-    else plan_server_step(r, record);
+    if (!strcmp(text_of(record, "dir"), "c2s"))
+      plan_client_step(r, record);
+    else
+      plan_server_step(r, record);
   }
-  for (size_t i = 0; r->known && i < 8 && r->known->ours[i]; i++) assert_non_null(r->extra[i] = cJSON_Parse(r->known->ours[i]));
+  for (size_t i = 0; r->known && i < 8 && r->known->ours[i]; i++)
+    assert_non_null(r->extra[i] = cJSON_Parse(r->known->ours[i]));
 }
 
 /* ---- comparing ---- */
@@ -257,7 +279,8 @@ static bool is_probe(const struct replay *r, const cJSON *ours) {
   const cJSON *record;
   if (strcmp(text_of(ours, "method"), "LEGAL")) return false;
   cJSON_ArrayForEach(record, r->steps) {
-    if (!strcmp(text_of(record, "dir"), "c2s") && strstr(text_of(record, "text_or_decoded"), text_of(ours, "euuid"))) return false;
+    if (!strcmp(text_of(record, "dir"), "c2s") && strstr(text_of(record, "text_or_decoded"), text_of(ours, "euuid")))
+      return false;
   }
   return true;
 }
@@ -266,7 +289,8 @@ static void settle(struct replay *r);
 
 static void confirm_probe(struct replay *r, const struct ump_addr *to, const char *euuid) {
   char text[256];
-  snprintf(text, sizeof text, "{\"cuuid\": \"%s\", \"method\": \"OK EVENT\", \"euuid\": \"%s\"}", r->cuuid[client_of(to)], euuid);
+  snprintf(text, sizeof text, "{\"cuuid\": \"%s\", \"method\": \"OK EVENT\", \"euuid\": \"%s\"}",
+           r->cuuid[client_of(to)], euuid);
   ump_engine_recv(r->engine, 0, to, ump_text(text), r->now);
 }
 
@@ -279,7 +303,8 @@ static void settle(struct replay *r) {
     room[out.n] = 0;
     cJSON *m = cJSON_Parse(room);
     assert_non_null(m);
-    if (is_probe(r, m)) confirm_probe(r, &to, text_of(m, "euuid"));
+    if (is_probe(r, m))
+      confirm_probe(r, &to, text_of(m, "euuid"));
     else if (!recorded(r, &to, m) && !foreseen(r, m))
       fail_msg("%s: at %lld ms umpire sends %s", r->name, (long long)((r->now - r->start) / UMP_MS), room);
     cJSON_Delete(m);
@@ -304,7 +329,8 @@ static size_t unhex(const char *hex, uint8_t *out) {
 }
 
 static void replace_all(char *text, const char *from, const char *to) {
-  for (char *at = text; *to && (at = strstr(at, from)); at += strlen(to)) memcpy(at, to, strlen(to)); /* as long as each other */
+  for (char *at = text; *to && (at = strstr(at, from)); at += strlen(to))
+    memcpy(at, to, strlen(to)); /* as long as each other */
 }
 
 static void deliver(struct replay *r, const struct step *s) {
@@ -331,11 +357,17 @@ static void notify(struct replay *r, const struct step *s) {
 }
 
 static void open_engine(struct replay *r, uint64_t ignore_encryption) {
-  struct ump_option_value options[] = {
-      {.name = "hold_ms", .number = 0}, {.name = "ignore_encryption", .number = ignore_encryption}, {.name = "versions"},
-      {.name = "server_name"}};
-  struct ump_proto_cfg cfg = {.mem = &r->mem.mem, .rng = &r->rng.rng, .log = &r->log.log, .limit = 50, .per_address = 64,
-                              .options = options, .n_options = sizeof options / sizeof *options};
+  struct ump_option_value options[] = {{.name = "hold_ms", .number = 0},
+                                       {.name = "ignore_encryption", .number = ignore_encryption},
+                                       {.name = "versions"},
+                                       {.name = "server_name"}};
+  struct ump_proto_cfg cfg = {.mem = &r->mem.mem,
+                              .rng = &r->rng.rng,
+                              .log = &r->log.log,
+                              .limit = 50,
+                              .per_address = 64,
+                              .options = options,
+                              .n_options = sizeof options / sizeof *options};
   for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
     if (strcmp(setups[i].scenario, r->name)) continue;
     if (setups[i].limit) cfg.limit = setups[i].limit;
@@ -357,7 +389,8 @@ static void end(struct replay *r) {
   for (size_t i = 0; i < 8; i++) {
     if (r->extra[i]) fail_msg("%s: the table says that umpire sends one more: %s", r->name, r->known->ours[i]);
   }
-  if (missing != (r->known ? r->known->missing : 0)) fail_msg("%s: %d of the original's messages did not come", r->name, missing);
+  if (missing != (r->known ? r->known->missing : 0))
+    fail_msg("%s: %d of the original's messages did not come", r->name, missing);
   ump_engine_drain(r->engine, r->now);
   settle(r);
   assert_int_equal(ump_engine_load(r->engine), 0);
@@ -375,8 +408,10 @@ static void replay(const cJSON *scenario, uint64_t ignore_encryption, const stru
   open_engine(r, ignore_encryption);
   for (size_t i = 0; i < r->n_todo; i++) {
     pass(r, r->todo[i].at);
-    if (r->todo[i].notify) notify(r, &r->todo[i]);
-    else deliver(r, &r->todo[i]);
+    if (r->todo[i].notify)
+      notify(r, &r->todo[i]);
+    else
+      deliver(r, &r->todo[i]);
     settle(r);
   }
   const cJSON *last = cJSON_GetArrayItem(r->steps, cJSON_GetArraySize(r->steps) - 1);
@@ -414,7 +449,8 @@ static void test_neteria_plays_every_transcript_of_the_original(void **state) {
     replay(scenario, 0, known);
   }
   print_message("# %d transcripts, %zu with known differences\n", cJSON_GetArraySize(all), differing);
-  assert_int_equal(differing, sizeof differences / sizeof *differences); /* no row speaks of a scenario that is not there */
+  assert_int_equal(differing,
+                   sizeof differences / sizeof *differences); /* no row speaks of a scenario that is not there */
   cJSON_Delete(all);
 }
 

@@ -1,7 +1,8 @@
 /* host.*, function by function: what it does, what it refuses and in which words. */
 #include "rules_testing.h"
 
-/* execute runs `text`; the verdict (and trace) is `trace`, or the error logged holds `trace` when it does not begin "answer". */
+/* execute runs `text`; the verdict (and trace) is `trace`, or the error logged holds `trace` when it does not begin
+ * "answer". */
 static void runs(const char *before, const char *text, const char *trace) {
   struct rules_test t;
   char book[1024];
@@ -37,7 +38,8 @@ static void test_rules_api_notify_tells_one_client(void **state) {
       {"host.notify(e, 'x')", "bad argument #1 to 'host.notify' (client expected, got umpire.Event)"},
       {"host.notify(c, 5)", "bad argument #2 to 'host.notify' (string or nil expected, got number)"},
       {"host.notify(c)", "host.notify: neither a name nor data to send"},
-      {"host.notify(c, 'a\\0b')", "bad argument #2 to 'host.notify' (a name is UTF-8 text of at most 256 bytes without zeros)"},
+      {"host.notify(c, 'a\\0b')",
+       "bad argument #2 to 'host.notify' (a name is UTF-8 text of at most 256 bytes without zeros)"},
       {"host.notify(c, 'x', c)", "value at data is a userdata"},
       {"host.notify(c, 'x', { a = print })", "value at data.a is a function"},
       {"host.notify(c, 'x', ('y'):rep(200))", "host.notify: too large for the client's protocol; nothing was sent"},
@@ -90,7 +92,8 @@ static void test_rules_api_clients_is_stable_while_everybody_is_thrown_out(void 
 static void test_rules_api_clients_is_stable_over_time(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c) host.spawn(function() for o in host.clients() do host.notify(o, 'met') host.sleep(1) end end) end");
+  rules_test_start(&t, "function r.execute(c) host.spawn(function() for o in host.clients() do host.notify(o, 'met') "
+                       "host.sleep(1) end end) end");
   for (uint32_t i = 1; i <= 3; i++) rules_test_connect(&t, i);
   rules_test_event(&t, 1, "e1", "x", NULL);
   world_advance(&t.w, UMP_S / 2);
@@ -107,16 +110,18 @@ static void test_rules_api_kick_is_checked(void **state) {
   runs("", "host.kick(c)", "answer a1 e1 legal\nkick a1 kicked");
   runs("", "host.kick('c')", "bad argument #1 to 'host.kick' (client expected, got string)");
   runs("", "host.kick(c, {})", "bad argument #2 to 'host.kick' (string or nil expected, got table)");
-  runs("", "host.kick(c) return { host.kick(c) }", "answer a1 e1 legal = [null,\"the client is gone\",\"gone\"]\nkick a1 kicked");
+  runs("", "host.kick(c) return { host.kick(c) }",
+       "answer a1 e1 legal = [null,\"the client is gone\",\"gone\"]\nkick a1 kicked");
 }
 
 static void test_rules_api_timers_fire_repeat_and_end(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "local every\nfunction r.execute(c, e)\n"
-                       "  if e.name == 'stop' then return { host.cancel(every), host.cancel(every), host.cancel(12345) } end\n"
-                       "  host.after(0.5, function() host.notify(c, 'once', host.now()) end)\n"
-                       "  every = host.every(1, function() host.notify(c, 'again') end) end");
+  rules_test_start(
+      &t, "local every\nfunction r.execute(c, e)\n"
+          "  if e.name == 'stop' then return { host.cancel(every), host.cancel(every), host.cancel(12345) } end\n"
+          "  host.after(0.5, function() host.notify(c, 'once', host.now()) end)\n"
+          "  every = host.every(1, function() host.notify(c, 'again') end) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "go", NULL);
   world_advance(&t.w, 5 * UMP_S / 2);
@@ -136,8 +141,9 @@ static void test_rules_api_timers_fire_repeat_and_end(void **state) {
 static void test_rules_api_timer_that_fails_is_logged_and_others_go_on(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c)\n host.every(1, function() host.notify(c, 'lost')\n error('in a timer') end)\n"
-                       " host.every(1, function() host.notify(c, 'fine') end) end");
+  rules_test_start(
+      &t, "function r.execute(c)\n host.every(1, function() host.notify(c, 'lost')\n error('in a timer') end)\n"
+          " host.every(1, function() host.notify(c, 'fine') end) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
   world_advance(&t.w, 5 * UMP_S / 2);
@@ -161,9 +167,10 @@ static void test_rules_api_tick_gets_the_time_that_went_by(void **state) {
 static void test_rules_api_threads_sleep_and_give_way(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c) local function say(x) host.notify(c, x) end\n"
-                       "host.spawn(function() say 'a1' host.sleep(1) say 'a2' pcall(function() host.sleep(1) end) say 'a3' end)\n"
-                       "host.spawn(function() say 'b1' host.yield() say 'b2' host.yield(5000) say 'b3' end) end");
+  rules_test_start(
+      &t, "function r.execute(c) local function say(x) host.notify(c, x) end\n"
+          "host.spawn(function() say 'a1' host.sleep(1) say 'a2' pcall(function() host.sleep(1) end) say 'a3' end)\n"
+          "host.spawn(function() say 'b1' host.yield() say 'b2' host.yield(5000) say 'b3' end) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
   expect(&t.w, "answer a1 e1 legal");
@@ -181,9 +188,10 @@ static void test_rules_api_threads_sleep_and_give_way(void **state) {
 static void test_rules_api_real_time_threads_are_never_starved(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "local fast, slow = 0, 0\nfunction r.execute(c, e) if e.name == 'ask' then return { fast, slow } end\n"
-                       "host.spawn(function() while true do fast = fast + 1 host.yield(0) end end)\n"
-                       "for i = 1, 100 do host.spawn(function() while true do slow = slow + 1 host.yield(9) end end) end end");
+  rules_test_start(
+      &t, "local fast, slow = 0, 0\nfunction r.execute(c, e) if e.name == 'ask' then return { fast, slow } end\n"
+          "host.spawn(function() while true do fast = fast + 1 host.yield(0) end end)\n"
+          "for i = 1, 100 do host.spawn(function() while true do slow = slow + 1 host.yield(9) end end) end end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
   world_advance(&t.w, UMP_S);
@@ -195,8 +203,10 @@ static void test_rules_api_real_time_threads_are_never_starved(void **state) {
 static void test_rules_api_thread_that_fails_ends_alone(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c)\n host.spawn(function() host.sleep(1) host.notify(c, 'lost')\n local x = nil + 1 end)\n"
-                       " host.spawn(function() host.sleep(1) host.notify(c, 'fine') end) end");
+  rules_test_start(
+      &t,
+      "function r.execute(c)\n host.spawn(function() host.sleep(1) host.notify(c, 'lost')\n local x = nil + 1 end)\n"
+      " host.spawn(function() host.sleep(1) host.notify(c, 'fine') end) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
   world_advance(&t.w, 3 * UMP_S);
@@ -208,9 +218,10 @@ static void test_rules_api_thread_that_fails_ends_alone(void **state) {
 static void test_rules_api_thread_resumed_by_hand_is_not_woken_twice(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "local co, n = nil, 0\nfunction r.execute(c, e)\n"
-                       "if e.name == 'poke' then coroutine.resume(co) end if e.name ~= 'go' then return n end\n"
-                       "host.spawn(function() co = coroutine.running() while true do n = n + 1 host.sleep(1) end end) end");
+  rules_test_start(&t,
+                   "local co, n = nil, 0\nfunction r.execute(c, e)\n"
+                   "if e.name == 'poke' then coroutine.resume(co) end if e.name ~= 'go' then return n end\n"
+                   "host.spawn(function() co = coroutine.running() while true do n = n + 1 host.sleep(1) end end) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "go", NULL);
   world_advance(&t.w, UMP_S / 2);
@@ -229,7 +240,8 @@ static void test_rules_api_nothing_runs_sooner_than_the_next_turn(void **state) 
   struct rules_test t;
   rules_test_start(&t, "local n, m = 0, 0 local function again() n = n + 1 host.after(0, again) end\n"
                        "local function thread() m = m + 1 host.spawn(thread) host.sleep(0) end\n"
-                       "function r.execute(c, e) if e.name == 'ask' then return { n, m } end host.after(0, again) host.spawn(thread) end");
+                       "function r.execute(c, e) if e.name == 'ask' then return { n, m } end host.after(0, again) "
+                       "host.spawn(thread) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "go", NULL);
   world_advance(&t.w, UMP_S / 10);
@@ -250,11 +262,16 @@ static void test_rules_api_sleep_outside_of_a_thread_says_so(void **state) {
 
 static void test_rules_api_chance_is_the_hosts(void **state) {
   (void)state;
-  runs("", "local u, v = host.uuid(), host.uuid() return { #u, u:match('^%x+%-%x+%-4%x+%-[89ab]%x+%-%x+$') == u, u ~= v }",
+  runs("",
+       "local u, v = host.uuid(), host.uuid() return { #u, u:match('^%x+%-%x+%-4%x+%-[89ab]%x+%-%x+$') == u, u ~= v }",
        "answer a1 e1 legal = [36,true,true]");
-  runs("", "local lo, hi = 9, 0 for i = 1, 1000 do local x = host.random(3, 5) lo, hi = math.min(lo, x), math.max(hi, x) end return { lo, hi, host.random(1), host.random(7, 7) }",
+  runs("",
+       "local lo, hi = 9, 0 for i = 1, 1000 do local x = host.random(3, 5) lo, hi = math.min(lo, x), math.max(hi, x) "
+       "end return { lo, hi, host.random(1), host.random(7, 7) }",
        "answer a1 e1 legal = [3,5,1,7]");
-  runs("", "local x = host.random() return x >= 0 and x < 1 and math.type(host.random(math.mininteger, math.maxinteger)) == 'integer'",
+  runs("",
+       "local x = host.random() return x >= 0 and x < 1 and math.type(host.random(math.mininteger, math.maxinteger)) "
+       "== 'integer'",
        "answer a1 e1 legal = true");
   runs("", "host.random(0)", "bad argument #1 to 'host.random' (interval is empty)");
   runs("", "host.random(2, 1)", "bad argument #2 to 'host.random' (interval is empty)");
@@ -265,7 +282,8 @@ static void test_rules_api_chance_is_the_hosts(void **state) {
 static void test_rules_api_log_lines_reach_the_log(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c, e) host.log.debug('d') host.log.info('a', 1, nil, {} ~= nil) host.log.warn('w') host.log.error('e', c) end");
+  rules_test_start(&t, "function r.execute(c, e) host.log.debug('d') host.log.info('a', 1, nil, {} ~= nil) "
+                       "host.log.warn('w') host.log.error('e', c) end");
   rules_test_connect(&t, 1);
   size_t before = t.w.log.n;
   rules_test_event(&t, 1, "e1", "x", NULL);
@@ -278,7 +296,8 @@ static void test_rules_api_log_lines_reach_the_log(void **state) {
 
 static void test_rules_api_values_and_unknown_names(void **state) {
   (void)state;
-  runs("", "return { host.api, host.null == e.data[9], #host.array {}, #host.array() }", "answer a1 e1 legal = [1,false,0,0]");
+  runs("", "return { host.api, host.null == e.data[9], #host.array {}, #host.array() }",
+       "answer a1 e1 legal = [1,false,0,0]");
   runs("", "host.array(1)", "bad argument #1 to 'host.array' (table expected, got number)");
   runs("", "host.invalid(1)", "bad argument #1 to 'host.invalid' (string expected, got number)");
   runs("", "host.notfy(c)", "host has no 'notfy': did you mean 'notify'?");

@@ -4,8 +4,9 @@
 static void test_rules_judge_legal_event_is_executed_and_answered(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.legal(c, e) return e.name == 'move' end\n"
-                       "function r.execute(c, e) return { e.data[1] + 1, e.name, e.id, e.priority, e.time == host.now() } end");
+  rules_test_start(
+      &t, "function r.legal(c, e) return e.name == 'move' end\n"
+          "function r.execute(c, e) return { e.data[1] + 1, e.name, e.id, e.priority, e.time == host.now() } end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "move", "[41]");
   expect(&t.w, "answer a1 e1 legal = [42,\"move\",\"e1\",\"normal\",true]");
@@ -14,9 +15,11 @@ static void test_rules_judge_legal_event_is_executed_and_answered(void **state) 
   rules_test_end(&t);
 }
 
-/* The strings of names are kept for the next event: these all share their place, and the last two are too long to be kept. */
+/* The strings of names are kept for the next event: these all share their place, and the last two are too long to be
+ * kept. */
 static void test_rules_judge_names_that_are_alike_stay_apart(void **state) {
-  static const char *const names[] = {"move", "eovm", "mxye", "move", "abcdefghijklmnop", "abcdefghXjklmnop", "abcdefghijklmnopq", "mve"};
+  static const char *const names[] = {
+      "move", "eovm", "mxye", "move", "abcdefghijklmnop", "abcdefghXjklmnop", "abcdefghijklmnopq", "mve"};
   (void)state;
   struct rules_test t;
   rules_test_start(&t, "function r.execute(c, e) return { e.name, #e.name } end");
@@ -87,7 +90,8 @@ static void test_rules_judge_reason_is_cut_at_200_bytes_between_characters(void 
   (void)state;
   struct rules_test t;
   char wanted[256] = "answer a1 e1 illegal: ";
-  rules_test_start(&t, "function r.legal(c, e) if e.name == 'raw' then return false, 'a\\255\\254' end return false, ('x' .. ('\\u{e9}'):rep(150)) end");
+  rules_test_start(&t, "function r.legal(c, e) if e.name == 'raw' then return false, 'a\\255\\254' end return false, "
+                       "('x' .. ('\\u{e9}'):rep(150)) end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
   size_t n = strlen(wanted);
@@ -107,7 +111,8 @@ static void test_rules_judge_what_is_no_verdict_is_internal_and_says_where(void 
       {"\nfunction r.legal() return {} end", "game.lua:4: legal must return true or false, got a table"},
       {"function r.legal() return 1 end", "game.lua:3: legal must return true or false, got a number"},
       {"function r.legal() return false, {} end", "game.lua:3: legal must give its reason as a string, got a table"},
-      {"r.legal = { function() return true end,\n function() return 'yes' end }", "game.lua:4: legal must return true or false, got a string"},
+      {"r.legal = { function() return true end,\n function() return 'yes' end }",
+       "game.lua:4: legal must return true or false, got a string"},
       {"function r.legal(c, e)\n return e.data.x > 1 end", "game.lua:4: attempt to index a nil value (field 'data')"},
       {"function r.execute() return print end", "value at response is a function"},
       {"function r.execute() return host.invalid('x') end", "host.invalid is for legal"},
@@ -167,8 +172,10 @@ static void test_rules_judge_legal_changes_nothing(void **state) {
 static void test_rules_judge_failing_execute_has_no_effects(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.execute(c, e) host.notify(c, 'n') host.broadcast('b') host.after(1, function() host.notify(c, 'late') end)\n"
-                       "host.spawn(function() host.notify(c, 'thread') end) host.kick(c, 'out') if e.name == 'fail' then error 'no' end end");
+  rules_test_start(&t, "function r.execute(c, e) host.notify(c, 'n') host.broadcast('b') host.after(1, function() "
+                       "host.notify(c, 'late') end)\n"
+                       "host.spawn(function() host.notify(c, 'thread') end) host.kick(c, 'out') if e.name == 'fail' "
+                       "then error 'no' end end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "fail", NULL);
   world_advance(&t.w, 2 * UMP_S);
@@ -202,7 +209,8 @@ static void test_rules_judge_event_is_a_copy_that_cannot_be_changed(void **state
 static void test_rules_judge_client_fields_and_their_guards(void **state) {
   (void)state;
   static const char *const cases[][2] = {
-      {"return { #c.id, c.name == nil, c.protocol, c.address, c.version == nil, c.gone }", "= [36,true,\"fake\",\"10.0.0.1:1234\",true,false]"},
+      {"return { #c.id, c.name == nil, c.protocol, c.address, c.version == nil, c.gone }",
+       "= [36,true,\"fake\",\"10.0.0.1:1234\",true,false]"},
       {"c.data.n = (c.data.n or 0) + 1 return c.data.n", "= 1"},
       {"c.data = { x = 5 } return c.data.x", "= 5"},
       {"return c == c and c == host.clients()()", "= true"},
@@ -239,7 +247,8 @@ static void test_rules_judge_client_that_left_is_gone(void **state) {
   rules_test_start(&t, "local other, name\n"
                        "function r.connect(c) other = other or c end\n"
                        "function r.disconnect(c, reason) name = c.id:sub(1, 0) .. reason end\n"
-                       "function r.execute(c, e) if e.name == 'ask' then return { other.gone, name, tostring(other):match('gone') } end\n"
+                       "function r.execute(c, e) if e.name == 'ask' then return { other.gone, name, "
+                       "tostring(other):match('gone') } end\n"
                        "  if e.name == 'tell' then host.notify(other, 'x') end return other.id end");
   rules_test_connect(&t, 1);
   rules_test_connect(&t, 2);
@@ -267,7 +276,8 @@ static void test_rules_connect_may_refuse_with_a_reason(void **state) {
 static void test_rules_login_names_the_client(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.login(name, password, c) if name == 'odd' then return end return name == 'ann' and password == 'secret', 'who?' end\n"
+  rules_test_start(&t, "function r.login(name, password, c) if name == 'odd' then return end return name == 'ann' and "
+                       "password == 'secret', 'who?' end\n"
                        "function r.execute(c) return c.name end");
   rules_test_connect(&t, 1);
   world_login(&t.w, 0, 1, "l1", "bob");

@@ -9,7 +9,8 @@ static void refused(const char *text, size_t n_lines, const char *const *parts) 
   assert_false(rules_test_open(&t));
   for (; *parts; parts++) rules_test_reported(&t, *parts);
   size_t n = 0;
-  for (const char *p = t.report.text; (p = strstr(p, "game.lua")); p++) n += p == t.report.text + strlen(t.folder) + 1 || p[-(long)strlen(t.folder) - 2] == '\n';
+  for (const char *p = t.report.text; (p = strstr(p, "game.lua")); p++)
+    n += p == t.report.text + strlen(t.folder) + 1 || p[-(long)strlen(t.folder) - 2] == '\n';
   if (n != n_lines) fail_msg("%zu findings, not %zu:\n%s", n, n_lines, t.report.text);
   ump_report_free(&t.report);
   assert_false(ump_rules_check(t.path, &t.cfg.vm, &t.report)); /* check says the same */
@@ -21,32 +22,43 @@ static void refused(const char *text, size_t n_lines, const char *const *parts) 
 static void test_rules_load_syntax_error_has_its_line(void **state) {
   (void)state;
   REFUSED("local r = { api = 1 }\nfunction r.legal(\nreturn r", 1, "game.lua:3: <name>", "expected near 'return'");
-  REFUSED("return", 1, "game.lua: a rulebook must return its table, and this file returns nothing: is `return` missing at its end?");
+  REFUSED("return", 1,
+          "game.lua: a rulebook must return its table, and this file returns nothing: is `return` missing at its end?");
   REFUSED("return 5", 1, "this file returns a number");
 }
 
 static void test_rules_load_misspelt_handlers_have_their_line(void **state) {
   (void)state;
-  REFUSED("local r = { api = 1 }\n\nfunction r.excute() end\nreturn r", 1, "game.lua:3: unknown handler 'excute': did you mean 'execute'?");
-  REFUSED("local r = {\n api = 1,\n disconect = function() end,\n}\nreturn r", 1, "game.lua:3: unknown handler 'disconect': did you mean 'disconnect'?");
-  REFUSED("local r = { api = 1 }\nr.tickrate = 20\nreturn r", 1, "game.lua:2: unknown field 'tickrate': did you mean 'tick_rate'?");
-  REFUSED("local r = { api = 1 }\nr.players = {}\nreturn r", 1, "game.lua:2: unknown field 'players': there are api, version");
-  REFUSED("local r = { api = 1 }\nfunction r.spawn_monster() end\nreturn r", 1, "game.lua:2: unknown handler 'spawn_monster': there are connect");
+  REFUSED("local r = { api = 1 }\n\nfunction r.excute() end\nreturn r", 1,
+          "game.lua:3: unknown handler 'excute': did you mean 'execute'?");
+  REFUSED("local r = {\n api = 1,\n disconect = function() end,\n}\nreturn r", 1,
+          "game.lua:3: unknown handler 'disconect': did you mean 'disconnect'?");
+  REFUSED("local r = { api = 1 }\nr.tickrate = 20\nreturn r", 1,
+          "game.lua:2: unknown field 'tickrate': did you mean 'tick_rate'?");
+  REFUSED("local r = { api = 1 }\nr.players = {}\nreturn r", 1,
+          "game.lua:2: unknown field 'players': there are api, version");
+  REFUSED("local r = { api = 1 }\nfunction r.spawn_monster() end\nreturn r", 1,
+          "game.lua:2: unknown handler 'spawn_monster': there are connect");
   REFUSED("return { api = 1, 5 }", 1, "game.lua: a rulebook's table has names as keys, and this one has a number");
 }
 
 static void test_rules_load_wrong_types_are_told(void **state) {
   (void)state;
   REFUSED("local r = { api = 1 }\nr.execute = 5\nreturn r", 1, "game.lua:2: execute must be a function, got 5");
-  REFUSED("local r = { api = 1 }\nr.legal = 'x'\nreturn r", 1, "game.lua:2: legal must be a function or a list of functions, got a string");
-  REFUSED("local r = { api = 1 }\nr.legal = { function() end, 5 }\nreturn r", 1, "game.lua:2: legal[2] must be a function, got a number");
+  REFUSED("local r = { api = 1 }\nr.legal = 'x'\nreturn r", 1,
+          "game.lua:2: legal must be a function or a list of functions, got a string");
+  REFUSED("local r = { api = 1 }\nr.legal = { function() end, 5 }\nreturn r", 1,
+          "game.lua:2: legal[2] must be a function, got a number");
   REFUSED("local r = { api = 1 }\nr.legal = {}\nreturn r", 1, "game.lua:2: legal is an empty list");
   REFUSED("local r = { api = 1 }\nr.version = 1.5\nreturn r", 1, "game.lua:2: version must be an integer, got 1.5");
-  REFUSED("local r = { api = 1 }\nr.tick_rate = 0\nreturn r", 1, "game.lua:2: tick_rate must be a number of calls a second, over 0 and up to 1000, got 0");
-  REFUSED("local r = { api = 1 }\nr.tick_rate = 'fast'\nreturn r", 1, "tick_rate must be a number of calls a second, over 0 and up to 1000, got a string");
+  REFUSED("local r = { api = 1 }\nr.tick_rate = 0\nreturn r", 1,
+          "game.lua:2: tick_rate must be a number of calls a second, over 0 and up to 1000, got 0");
+  REFUSED("local r = { api = 1 }\nr.tick_rate = 'fast'\nreturn r", 1,
+          "tick_rate must be a number of calls a second, over 0 and up to 1000, got a string");
   REFUSED("local r = { api = 1 }\nfunction r.tick() end\nreturn r", 1, "game.lua:2: tick needs tick_rate");
   REFUSED("local r = { api = 1 }\nr.listen = 'neteria://'\nreturn r", 1, "game.lua:2: listen must be a list of URLs");
-  REFUSED("local r = { api = 1 }\nr.listen = { 'neteria' }\nreturn r", 1, "game.lua:2: listen[1] must be a URL like \"neteria://0.0.0.0:40080\", got neteria");
+  REFUSED("local r = { api = 1 }\nr.listen = { 'neteria' }\nreturn r", 1,
+          "game.lua:2: listen[1] must be a URL like \"neteria://0.0.0.0:40080\", got neteria");
   REFUSED("local r = { api = 1 }\nr.channels = 5\nreturn r", 1, "game.lua:2: channels must be a table, got 5");
 }
 
@@ -59,12 +71,15 @@ static void test_rules_load_api_version_is_checked(void **state) {
 
 static void test_rules_load_undefined_globals_have_their_line(void **state) {
   (void)state;
-  REFUSED("local r = { api = 1 }\nfunction r.execute()\n pirnt('x')\nend\nreturn r", 1, "game.lua:3: undefined global 'pirnt': did you mean 'print'?");
+  REFUSED("local r = { api = 1 }\nfunction r.execute()\n pirnt('x')\nend\nreturn r", 1,
+          "game.lua:3: undefined global 'pirnt': did you mean 'print'?");
   REFUSED("local r = { api = 1 }\nfunction r.execute(c)\n host.kick(c)\nend\nreturn r", 1,
           "game.lua:3: undefined global 'host': begin the file with local host = require \"umpire\"");
-  REFUSED("local r = { api = 1 }\nfunction r.execute()\n return function() return { deep = function() return nowhere end } end\nend\nreturn r", 1,
-          "game.lua:3: undefined global 'nowhere'");
-  REFUSED("local r = { api = 1 }\nlocal x = io.open('f')\nreturn r", 1, "game.lua:2: 'io' is not there: a rulebook reaches nothing outside of the host");
+  REFUSED("local r = { api = 1 }\nfunction r.execute()\n return function() return { deep = function() return nowhere "
+          "end } end\nend\nreturn r",
+          1, "game.lua:3: undefined global 'nowhere'");
+  REFUSED("local r = { api = 1 }\nlocal x = io.open('f')\nreturn r", 1,
+          "game.lua:2: 'io' is not there: a rulebook reaches nothing outside of the host");
 }
 
 /* Lines far apart are written another way in the bytecode, and so is every 128th instruction. */
@@ -92,8 +107,10 @@ static void test_rules_load_assigned_globals_are_told_where_they_are_assigned(vo
   (void)state;
   REFUSED("local r = { api = 1 }\nfunction r.execute() counter = 1\n return counter end\nreturn r", 1,
           "game.lua:2: assignment to undefined global 'counter': write local counter");
-  REFUSED("local r = { api = 1 }\nfunction r.execute()\n _G.late = 7 end\nreturn r", 1, "game.lua:3: assignment to undefined global 'late'");
-  REFUSED("local r = { api = 1 }\nfunction helper() end\nreturn r", 1, "game.lua:2: assignment to undefined global 'helper'");
+  REFUSED("local r = { api = 1 }\nfunction r.execute()\n _G.late = 7 end\nreturn r", 1,
+          "game.lua:3: assignment to undefined global 'late'");
+  REFUSED("local r = { api = 1 }\nfunction helper() end\nreturn r", 1,
+          "game.lua:2: assignment to undefined global 'helper'");
 }
 
 static void test_rules_load_own_names_are_fine(void **state) {
@@ -113,7 +130,9 @@ static void test_rules_load_reads_its_folder_and_names_the_file_that_is_wrong(vo
   (void)state;
   struct rules_test t;
   rules_test_init(&t);
-  rules_test_write(&t, "init.lua", "local host = require 'umpire' local grid = require 'grid'\nreturn { api = 1, version = 4, execute = function() return grid.size end }");
+  rules_test_write(&t, "init.lua",
+                   "local host = require 'umpire' local grid = require 'grid'\nreturn { api = 1, version = 4, execute "
+                   "= function() return grid.size end }");
   rules_test_write(&t, "grid.lua", "return { size = 30 }");
   t.cfg.path = t.folder;
   if (!rules_test_open(&t)) fail_msg("%s", t.report.text);
@@ -195,9 +214,11 @@ static void test_rules_check_describes_a_good_rulebook(void **state) {
   (void)state;
   struct rules_test t;
   rules_test_init(&t);
-  rules_test_book(&t, "r.version = 3 r.tick_rate = 20 r.listen = { 'neteria://0.0.0.0:1' } function r.connect() end function r.tick() end\n"
+  rules_test_book(&t, "r.version = 3 r.tick_rate = 20 r.listen = { 'neteria://0.0.0.0:1' } function r.connect() end "
+                      "function r.tick() end\n"
                       "r.legal = { function() return true end, function() return true end }\n"
-                      "function r.load() host.after(1, print) host.broadcast('x', { 1 }) for c in host.clients() do host.kick(c) end end");
+                      "function r.load() host.after(1, print) host.broadcast('x', { 1 }) for c in host.clients() do "
+                      "host.kick(c) end end");
   assert_true(ump_rules_check(t.path, &t.cfg.vm, &t.report));
   rules_test_reported(&t, "game.lua is a good rulebook\nhandlers:  connect, legal (2 in order), tick, load\n");
   rules_test_reported(&t, "tick:      20 times a second\nlisten:    neteria://0.0.0.0:1\nversion:   3\nhash:      ");

@@ -5,11 +5,13 @@ static void test_rules_reload_swaps_rules_and_hands_over_what_was_saved(void **s
   (void)state;
   struct rules_test t;
   rules_test_start(&t, "r.version = 3 local rounds = 0 function r.execute(c) rounds = rounds + 1 return rounds end\n"
-                       "function r.save() return { rounds = rounds, list = host.array {}, big = math.maxinteger, null = host.null } end");
+                       "function r.save() return { rounds = rounds, list = host.array {}, big = math.maxinteger, null "
+                       "= host.null } end");
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e1", "x", NULL);
-  rules_test_book(&t, "r.version = 4 local got, from = nil, nil function r.load(saved, v) got, from = saved, v end\n"
-                      "function r.execute() return { got.rounds, from, got.list, got.big == math.maxinteger, got.null } end");
+  rules_test_book(
+      &t, "r.version = 4 local got, from = nil, nil function r.load(saved, v) got, from = saved, v end\n"
+          "function r.execute() return { got.rounds, from, got.list, got.big == math.maxinteger, got.null } end");
   if (!rules_test_reload(&t)) fail_msg("%s", t.report.text);
   rules_test_event(&t, 1, "e2", "x", NULL);
   expect(&t.w, "answer a1 e1 legal = 1", "answer a1 e2 legal = [1,3,[],true,null]");
@@ -35,7 +37,8 @@ static void test_rules_reload_repeats_keep_their_verdict(void **state) {
   rules_test_end(&t);
 }
 
-#define COUNTING "function r.execute(c) c.data.n = (c.data.n or 0) + 1 c.data.deep = { { 1.0, host.null } } return c.data.n end"
+#define COUNTING                                                                                                       \
+  "function r.execute(c) c.data.n = (c.data.n or 0) + 1 c.data.deep = { { 1.0, host.null } } return c.data.n end"
 
 static void test_rules_reload_keeps_client_data_through_any_number_of_reloads(void **state) {
   (void)state;
@@ -72,7 +75,8 @@ static void test_rules_reload_data_does_not_go_to_the_next_in_the_slot(void **st
 static void test_rules_reload_gives_back_what_it_kept_once_all_is_unpacked(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "function r.connect(c) c.data.text = ('x'):rep(100000) end function r.execute(c) return #c.data.text end");
+  rules_test_start(
+      &t, "function r.connect(c) c.data.text = ('x'):rep(100000) end function r.execute(c) return #c.data.text end");
   for (uint32_t i = 1; i <= 3; i++) rules_test_connect(&t, i);
   size_t before = t.w.mem.bytes;
   assert_true(rules_test_reload(&t));
@@ -92,7 +96,8 @@ static void test_rules_reload_load_sees_clients_and_their_data(void **state) {
   rules_test_connect(&t, 1);
   rules_test_connect(&t, 2);
   rules_test_event(&t, 2, "e1", "x", NULL);
-  rules_test_book(&t, "function r.load() for c in host.clients() do c.data.n = (c.data.n or 10) + 100 host.notify(c, 'n', c.data.n) end end\n" COUNTING);
+  rules_test_book(&t, "function r.load() for c in host.clients() do c.data.n = (c.data.n or 10) + 100 host.notify(c, "
+                      "'n', c.data.n) end end\n" COUNTING);
   assert_true(rules_test_reload(&t));
   expect(&t.w, "answer a2 e1 legal = 1", "notify a1 n 110", "notify a2 n 101");
   rules_test_event(&t, 1, "e2", "x", NULL);
@@ -103,11 +108,13 @@ static void test_rules_reload_load_sees_clients_and_their_data(void **state) {
 static void test_rules_reload_ends_old_timers_and_keeps_new_ones(void **state) {
   (void)state;
   struct rules_test t;
-  rules_test_start(&t, "host.every(1, function() host.broadcast 'old' end) host.spawn(function() while true do host.sleep(1) host.broadcast 'old thread' end end)");
+  rules_test_start(&t, "host.every(1, function() host.broadcast 'old' end) host.spawn(function() while true do "
+                       "host.sleep(1) host.broadcast 'old thread' end end)");
   rules_test_connect(&t, 1);
   world_advance(&t.w, 11 * UMP_S / 10);
   expect(&t.w, "notify a1 old", "notify a1 old thread");
-  rules_test_book(&t, "function r.load() host.every(1, function() host.broadcast 'new' end) host.spawn(function() host.sleep(1) host.broadcast 'new thread' end) end");
+  rules_test_book(&t, "function r.load() host.every(1, function() host.broadcast 'new' end) host.spawn(function() "
+                      "host.sleep(1) host.broadcast 'new thread' end) end");
   assert_true(rules_test_reload(&t));
   world_advance(&t.w, 23 * UMP_S / 10);
   expect(&t.w, "notify a1 new", "notify a1 new thread", "notify a1 new");
@@ -120,7 +127,8 @@ static void test_rules_reload_kick_of_load_reaches_the_new_rules(void **state) {
   rules_test_start(&t, "function r.disconnect() host.broadcast 'old says bye' end");
   rules_test_connect(&t, 1);
   rules_test_connect(&t, 2);
-  rules_test_book(&t, "function r.disconnect(c) host.broadcast 'new says bye' end function r.load() host.kick(host.clients()(), 'x') end");
+  rules_test_book(&t, "function r.disconnect(c) host.broadcast 'new says bye' end function r.load() "
+                      "host.kick(host.clients()(), 'x') end");
   assert_true(rules_test_reload(&t));
   expect(&t.w, "notify a2 new says bye", "kick a1 x");
   rules_test_end(&t);
@@ -140,14 +148,16 @@ static void test_rules_reload_refused_leaves_the_old_rules_as_they_were(void **s
       {"function r.load(s) while true do end end", "game.lua:3: this call ran for more than its budget"},
       {"while true do pcall(function() while true do end end) end", "budget"},
       {"function r.load() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end", "memory"},
-      {"host.every(1, function() host.broadcast 'never' end) function r.load() host.broadcast('never')\n for c in host.clients() do c.data.n = 99 host.kick(c) end error('late') end",
+      {"host.every(1, function() host.broadcast 'never' end) function r.load() host.broadcast('never')\n for c in "
+       "host.clients() do c.data.n = 99 host.kick(c) end error('late') end",
        "game.lua:4: late"},
   };
   struct rules_test t;
   rules_test_init(&t);
   t.cfg.vm.memory = 4 << 20;
   rules_test_book(&t, "local n = 0 host.every(10, function() host.broadcast('old', n) end)\n"
-                      "function r.execute(c) n = n + 1 c.data.n = (c.data.n or 0) + 1 return { n, c.data.n } end function r.save() return { n = n } end");
+                      "function r.execute(c) n = n + 1 c.data.n = (c.data.n or 0) + 1 return { n, c.data.n } end "
+                      "function r.save() return { n = n } end");
   assert_true(rules_test_open(&t));
   rules_test_connect(&t, 1);
   rules_test_event(&t, 1, "e0", "x", NULL);
@@ -179,9 +189,11 @@ static void test_rules_reload_refused_when_the_old_rules_cannot_hand_over(void *
       {"function r.save()\n return { items = { 1, print } } end", "value at save().items[2] is a function"},
       {"function r.save()\n error('not now') end", "game.lua:4: not now"},
       {"function r.save() local c = {} c.c = c return c end", "value at save().c is a table that contains itself"},
-      {"function r.save() host.broadcast('x') end", "host.broadcast cannot be called in save: save must change nothing"},
-      {"function r.connect(c) c.data.f = { print } end", "value at client.data.f[1] is a function: only nil, booleans, numbers, strings and "
-                                                          "tables of them can be kept across a reload"},
+      {"function r.save() host.broadcast('x') end",
+       "host.broadcast cannot be called in save: save must change nothing"},
+      {"function r.connect(c) c.data.f = { print } end",
+       "value at client.data.f[1] is a function: only nil, booleans, numbers, strings and "
+       "tables of them can be kept across a reload"},
       {"function r.connect(c) c.data.me = c end", "value at client.data.me is a userdata"},
   };
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
@@ -225,7 +237,8 @@ static void test_rules_reload_a_thousand_times_every_third_broken(void **state) 
   (void)state;
   struct rules_test t;
   size_t bytes = 0, memory = 0;
-  rules_test_start(&t, "local n = 0 function r.load(s) n = s and s.n or 0 host.every(3600, function() end) end function r.save() return { n = n } end\n"
+  rules_test_start(&t, "local n = 0 function r.load(s) n = s and s.n or 0 host.every(3600, function() end) end "
+                       "function r.save() return { n = n } end\n"
                        "function r.execute(c) n = n + 1 c.data.n = (c.data.n or 0) + 1 return n == c.data.n end");
   rules_test_connect(&t, 1);
   char good[512];
@@ -238,8 +251,10 @@ static void test_rules_reload_a_thousand_times_every_third_broken(void **state) 
   for (int i = 0; i < 1000; i++) {
     char id[16];
     bool broken = i % 3 == 2;
-    if (broken) rules_test_book(&t, i % 2 ? "function r.load() error 'x' end" : "function r.excute() end");
-    else rules_test_write(&t, "game.lua", text);
+    if (broken)
+      rules_test_book(&t, i % 2 ? "function r.load() error 'x' end" : "function r.excute() end");
+    else
+      rules_test_write(&t, "game.lua", text);
     assert_int_equal(rules_test_reload(&t), !broken);
     snprintf(id, sizeof id, "e%d", i);
     rules_test_event(&t, 1, id, "x", NULL);
@@ -261,8 +276,8 @@ static void test_rules_reload_a_thousand_times_every_third_broken(void **state) 
   rules_test_end(&t);
 }
 
-/* The nth allocation of the host's own fails, for every n: opening, judging and reloading either work or say why, and nothing
- * is left behind. */
+/* The nth allocation of the host's own fails, for every n: opening, judging and reloading either work or say why, and
+ * nothing is left behind. */
 static void one_run(struct rules_test *t) {
   if (!rules_test_open(t)) {
     rules_test_reported(t, "memory");
@@ -283,7 +298,8 @@ static void test_rules_survive_every_failing_allocation(void **state) {
     rules_test_init(&t);
     rules_test_book(&t, "function r.connect(c) c.data.x = { 1, 2 } end function r.save() return { 1 } end\n"
                         "function r.load() host.after(0.5, function() host.broadcast('b', { 1.0 }) end) end\n"
-                        "function r.execute(c, e) host.notify(c, 'n', e.data) host.spawn(function() host.sleep(0.1) host.broadcast 'x' end) return e.data end");
+                        "function r.execute(c, e) host.notify(c, 'n', e.data) host.spawn(function() host.sleep(0.1) "
+                        "host.broadcast 'x' end) return e.data end");
     testing_mem_fail(&t.w.mem, n, false);
     one_run(&t);
     size_t failed = t.w.mem.failed;

@@ -5,7 +5,9 @@
 
 #include "state_model.h"
 
-static void state_model_failed(const char *what, int line) { fail_msg("state_model.h:%d: %s", line, what); }
+static void state_model_failed(const char *what, int line) {
+  fail_msg("state_model.h:%d: %s", line, what);
+}
 
 struct host {
   struct testing_mem mem;

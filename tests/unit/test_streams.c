@@ -130,7 +130,8 @@ static void test_netstring_is_read_whole_or_not_at_all(void **state) {
   (void)state;
   struct ump_bytes in = ump_text("12:{\"type\":\"a\"},3:abc,"), payload;
   size_t size;
-  for (size_t n = 0; n < 16; n++) assert_int_equal(ump_netstring_read(ump_bytes(in.p, n), 100, &payload, &size), UMP_EAGAIN);
+  for (size_t n = 0; n < 16; n++)
+    assert_int_equal(ump_netstring_read(ump_bytes(in.p, n), 100, &payload, &size), UMP_EAGAIN);
   assert_int_equal(size, 16);
   assert_int_equal(ump_netstring_read(in, 100, &payload, &size), 0);
   assert_int_equal(size, 16);

@@ -7,8 +7,10 @@ static void test_vm_runs_text(void **state) {
   vm_test_init(&t), vm_test_open(&t);
   vm_test_gives(&t, "return 1 + 1", "2");
   vm_test_gives(&t, "return select(2, pcall(error, 'x'))", "x");
-  vm_test_gives(&t, "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)"
-                    " return co(1) .. co(4)", "28");
+  vm_test_gives(&t,
+                "local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end)"
+                " return co(1) .. co(4)",
+                "28");
   vm_test_close(&t);
 }
 

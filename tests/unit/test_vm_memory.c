@@ -48,7 +48,8 @@ static void test_vm_counts_every_byte(void **state) {
     assert_int_equal(ump_vm_call(t.vm, collect, NULL), 0);
     if (i == 1) before = ump_vm_memory(t.vm); /* by then strings that stay are there */
   }
-  assert_in_range(ump_vm_memory(t.vm), before - 4096, before + 4096); /* Lua's table of strings has one size or the next */
+  assert_in_range(ump_vm_memory(t.vm), before - 4096,
+                  before + 4096); /* Lua's table of strings has one size or the next */
   vm_test_close(&t);
 }
 

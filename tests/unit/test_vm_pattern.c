@@ -1,5 +1,5 @@
-/* The pattern functions against Lua's own: the same calls, thousands of them made from a seed, must give the same results and
- * the same errors in the sandbox and in a plain Lua. And what the plain one cannot do: end in time. */
+/* The pattern functions against Lua's own: the same calls, thousands of them made from a seed, must give the same
+ * results and the same errors in the sandbox and in a plain Lua. And what the plain one cannot do: end in time. */
 #include "vm_testing.h"
 
 #include <lualib.h>
@@ -21,7 +21,8 @@ static const char describe[] =
     "  return table.concat(out, ',')\n"
     "end\n"
     "return function(s, p, r, init, max)\n"
-    "  local known = setmetatable({}, { __index = function(_, k) return k ~= 'a' and ('<' .. tostring(k) .. '>') end })\n"
+    "  local known = setmetatable({}, { __index = function(_, k) return k ~= 'a' and ('<' .. tostring(k) .. '>') end "
+    "})\n"
     "  return table.concat({ 'find', show(pcall(find, s, p, init)), 'plain', show(pcall(find, s, p, init, true)),\n"
     "    'match', show(pcall(match, s, p, init)), 'gmatch', show(pcall(all, s, p)),\n"
     "    'gsub', show(pcall(gsub, s, p, r, max)), 'function', show(pcall(gsub, s, p, function(a, b)\n"
@@ -43,8 +44,10 @@ static void describe_call(lua_State *L, struct call *c) {
   lua_pushlstring(L, c->p, c->p_n);
   lua_pushlstring(L, c->r, c->r_n);
   lua_pushinteger(L, c->init);
-  if (c->max < 0) lua_pushnil(L);
-  else lua_pushinteger(L, c->max);
+  if (c->max < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, c->max);
   lua_call(L, 5, 1);
   const char *text = lua_tolstring(L, -1, &c->out_n);
   assert_true(c->out_n < sizeof c->out);
@@ -64,7 +67,9 @@ static int sandbox_call(lua_State *L) {
   return 0;
 }
 
-static uint32_t below(struct testing_rng *r, uint32_t n) { return (uint32_t)ump_rng_below(&r->rng, n); }
+static uint32_t below(struct testing_rng *r, uint32_t n) {
+  return (uint32_t)ump_rng_below(&r->rng, n);
+}
 
 static size_t make_text(struct testing_rng *r, char *out, size_t max, const char *const *parts, uint32_t n_parts) {
   size_t n = 0;
@@ -77,13 +82,17 @@ static size_t make_text(struct testing_rng *r, char *out, size_t max, const char
   return n;
 }
 
-static const char *const subject_parts[] = {"a", "b", "ab", "aa", "x", "(", ")", "[", "]", "%", " ", "\n", "1", "23", ".",
-                                            "-", "^", "$", "A", "Bc", "_", "", "\xe4", "((a)b)", "THE (quick) fox"};
+static const char *const subject_parts[] = {"a", "b",  "ab",   "aa",     "x",
+                                            "(", ")",  "[",    "]",      "%",
+                                            " ", "\n", "1",    "23",     ".",
+                                            "-", "^",  "$",    "A",      "Bc",
+                                            "_", "",   "\xe4", "((a)b)", "THE (quick) fox"};
 static const char *const pattern_parts[] = {
-    "a", "b", "x", ".", "%a", "%d", "%s", "%w", "%W", "%p", "%x", "%g", "%c", "%l", "%u", "%D", "%%", "%.", "*", "+", "-", "?",
-    "(", ")", "()", "[ab]", "[^a]", "[a-c]", "[%w_]", "[]]", "[^]]", "[a-]", "[-a]", "[%a-z]", "[", "]", "%b()", "%bxx", "%bab",
-    "%b", "%f[%w]", "%f[^a]", "%f", "%f[%z]", "%1", "%2", "%0", "^", "$", "%", "", "(a*)", "(.-)", "(%w+)", "(()a)", "a-b", ".-",
-    ".*", "%s*", "[^%s]+", "[%]]", "[%", "%z", "%Q", "q"};
+    "a",    "b",      "x",      ".",   "%a",     "%d",   "%s",   "%w",     "%W",   "%p", "%x",   "%g",   "%c",
+    "%l",   "%u",     "%D",     "%%",  "%.",     "*",    "+",    "-",      "?",    "(",  ")",    "()",   "[ab]",
+    "[^a]", "[a-c]",  "[%w_]",  "[]]", "[^]]",   "[a-]", "[-a]", "[%a-z]", "[",    "]",  "%b()", "%bxx", "%bab",
+    "%b",   "%f[%w]", "%f[^a]", "%f",  "%f[%z]", "%1",   "%2",   "%0",     "^",    "$",  "%",    "",     "(a*)",
+    "(.-)", "(%w+)",  "(()a)",  "a-b", ".-",     ".*",   "%s*",  "[^%s]+", "[%]]", "[%", "%z",   "%Q",   "q"};
 static const char *const replacement_parts[] = {"a", "<", ">", "%0", "%1", "%2", "%3", "%9", "%%", "%", "%a", "", "xy"};
 #define COUNT(a) (uint32_t)(sizeof(a) / sizeof *(a))
 
@@ -122,7 +131,8 @@ static void test_vm_patterns_do_as_lua_does(void **state) {
   for (int i = 0; i < CALLS; i++) {
     c.s = s, c.s_n = make_text(&r, s, sizeof s, subject_parts, COUNT(subject_parts));
     c.p = p, c.p_n = make_text(&r, p, sizeof p / 2, pattern_parts, COUNT(pattern_parts));
-    c.r = replacement, c.r_n = make_text(&r, replacement, sizeof replacement, replacement_parts, COUNT(replacement_parts));
+    c.r = replacement,
+    c.r_n = make_text(&r, replacement, sizeof replacement, replacement_parts, COUNT(replacement_parts));
     c.init = (lua_Integer)below(&r, 12) - 4, c.max = (lua_Integer)below(&r, 6) - 3;
     compare(&t, plain, &c);
   }
@@ -135,13 +145,41 @@ static void test_vm_patterns_do_as_lua_does_in_hard_cases(void **state) {
   (void)state;
   static const struct {
     const char *s, *p;
-  } cases[] = {{"alo", "(%0)"}, {"alo", "(%1)"}, {"alo", "(a"}, {"alo", "a)"}, {"alo", "%a%"}, {"alo", "[a"}, {"alo", "[]"},
-               {"alo", "[^]"}, {"alo", "[a%]"}, {"alo", "%b"}, {"alo", "%ba"}, {"alo", "%f"}, {"", ""}, {"", "^$"}, {"x", "^"},
-               {"x", "$"}, {"a$b", "a$b"}, {"hello world", "(o)( )(w)%1"}, {"  trim  ", "^%s*(.-)%s*$"}, {"aXb", "%u"},
-               {"key = value", "(%w+) = (%w+)"}, {"f(a(b)c)d", "%b()"}, {"THE (quick) fox", "%f[%a]%a+%f[%A]"},
-               {"abc", "()"}, {"abc", "()b()"}, {"2024-01-02", "(%d+)-(%d+)-(%d+)"}, {"a,b,,c", "([^,]*)"},
-               {"aaab", ".-b"}, {"aaa", "a-"}, {"\r\n", "\r?\n"}, {"]]", "[]]+"}, {"a-z", "[a-]+"}, {"^a", "[%^a]+"},
-               {"xyzzy", "(z)%1"}, {"(((", "%b(("}};
+  } cases[] = {{"alo", "(%0)"},
+               {"alo", "(%1)"},
+               {"alo", "(a"},
+               {"alo", "a)"},
+               {"alo", "%a%"},
+               {"alo", "[a"},
+               {"alo", "[]"},
+               {"alo", "[^]"},
+               {"alo", "[a%]"},
+               {"alo", "%b"},
+               {"alo", "%ba"},
+               {"alo", "%f"},
+               {"", ""},
+               {"", "^$"},
+               {"x", "^"},
+               {"x", "$"},
+               {"a$b", "a$b"},
+               {"hello world", "(o)( )(w)%1"},
+               {"  trim  ", "^%s*(.-)%s*$"},
+               {"aXb", "%u"},
+               {"key = value", "(%w+) = (%w+)"},
+               {"f(a(b)c)d", "%b()"},
+               {"THE (quick) fox", "%f[%a]%a+%f[%A]"},
+               {"abc", "()"},
+               {"abc", "()b()"},
+               {"2024-01-02", "(%d+)-(%d+)-(%d+)"},
+               {"a,b,,c", "([^,]*)"},
+               {"aaab", ".-b"},
+               {"aaa", "a-"},
+               {"\r\n", "\r?\n"},
+               {"]]", "[]]+"},
+               {"a-z", "[a-]+"},
+               {"^a", "[%^a]+"},
+               {"xyzzy", "(z)%1"},
+               {"(((", "%b(("}};
   static struct call c;
   struct vm_test t;
   vm_test_init(&t), vm_test_open(&t);
@@ -165,15 +203,17 @@ static void test_vm_patterns_do_as_lua_does_in_hard_cases(void **state) {
 
 static void test_vm_costly_patterns_are_ended(void **state) {
   (void)state;
-  static const char *const costly[] = {
-      "return ('a'):rep(3000):find(('.-'):rep(6) .. 'b')", "return ('a'):rep(3000):match(('a*'):rep(8) .. 'b')",
-      "return ('a'):rep(3000):gsub(('a?'):rep(60) .. ('a'):rep(60) .. 'c', '')",
-      "for _ in (' '):rep(64 * 1024):gmatch('(.-)%s*$x') do end",
-      "return (' '):rep(64 * 1024):match('^(.-)%s*$x')", "return ('('):rep(20000):find('%b()')",
-      "return (('a'):rep(9000)):find('(a*)(a*)%1%2b')"};
+  static const char *const costly[] = {"return ('a'):rep(3000):find(('.-'):rep(6) .. 'b')",
+                                       "return ('a'):rep(3000):match(('a*'):rep(8) .. 'b')",
+                                       "return ('a'):rep(3000):gsub(('a?'):rep(60) .. ('a'):rep(60) .. 'c', '')",
+                                       "for _ in (' '):rep(64 * 1024):gmatch('(.-)%s*$x') do end",
+                                       "return (' '):rep(64 * 1024):match('^(.-)%s*$x')",
+                                       "return ('('):rep(20000):find('%b()')",
+                                       "return (('a'):rep(9000)):find('(a*)(a*)%1%2b')"};
   struct vm_test t;
   vm_test_init(&t), vm_test_open(&t);
-  for (size_t i = 0; i < COUNT(costly); i++) vm_test_fails(&t, costly[i], UMP_VM_EERROR, "is too costly for this text of ");
+  for (size_t i = 0; i < COUNT(costly); i++)
+    vm_test_fails(&t, costly[i], UMP_VM_EERROR, "is too costly for this text of ");
   vm_test_fails(&t, costly[0], UMP_VM_EERROR,
                 "test:1: the pattern '.-.-.-.-.-.-b' is too costly for this text of 3000 bytes");
   vm_test_gives(&t, "return (('a'):rep(200000)):gsub('a', 'b') == ('b'):rep(200000)", "true");

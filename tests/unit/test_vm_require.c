@@ -64,15 +64,17 @@ static void test_vm_require_finds_modules(void **state) {
   vm_test_gives(&t, "package.loaded.nothing = nil require 'nothing' return runs", "2");
   vm_test_gives(&t, "return require 'own'", "set by itself");
   vm_test_gives(&t, "return require 'umpire.tool'", "shipped");
-  vm_test_gives(&t, "package.preload.mine = function(name, arg) return name .. arg end return require 'mine'", "mine:host:");
+  vm_test_gives(&t, "package.preload.mine = function(name, arg) return name .. arg end return require 'mine'",
+                "mine:host:");
   vm_test_gives(&t, "return require 'string' == string", "true");
   close_files(&f, &t);
 }
 
 static void test_vm_require_refuses_what_leads_elsewhere(void **state) {
   (void)state;
-  static const char *const names[] = {"", ".", "..", "../outside/x", "/etc/passwd", "a..b", "a.", ".a", "a//b", "a/../b", "a b",
-                                      "a\\0b", "a\\nb", "~/a", "a;b", "%2e%2e", "\\xe4", "a.lua/"};
+  static const char *const names[] = {"",      ".",   "..",   "../outside/x", "/etc/passwd", "a..b",
+                                      "a.",    ".a",  "a//b", "a/../b",       "a b",         "a\\0b",
+                                      "a\\nb", "~/a", "a;b",  "%2e%2e",       "\\xe4",       "a.lua/"};
   struct files f;
   struct vm_test t;
   char text[128];
@@ -131,7 +133,8 @@ static void test_vm_require_takes_text_only_and_not_too_much(void **state) {
   vm_test_fails(&t, "require 'wrong'", UMP_VM_EERROR, "root/wrong.lua:2: <name> expected near '='");
   vm_test_fails(&t, "require 'fails'", UMP_VM_EERROR, "root/fails.lua:2: on purpose\n");
   vm_test_gives(&t, "return pcall(require, 'fails') == pcall(require, 'fails')", "true");
-  vm_test_gives(&t, "pcall(require, 'fails') return (select(2, pcall(require, 'fails')):match('on purpose'))", "on purpose");
+  vm_test_gives(&t, "pcall(require, 'fails') return (select(2, pcall(require, 'fails')):match('on purpose'))",
+                "on purpose");
   close_files(&f, &t);
 }
 
@@ -233,7 +236,8 @@ static void test_vm_without_folders_requires_nothing(void **state) {
   vm_test_close(&t);
   t.cfg.root = "/nowhere/at/all", t.cfg.library = "/neither";
   vm_test_open(&t);
-  vm_test_fails(&t, "require 'x'", UMP_VM_EERROR, "module 'x' not found: there is no x.lua and no x/init.lua in /nowhere/at/all");
+  vm_test_fails(&t, "require 'x'", UMP_VM_EERROR,
+                "module 'x' not found: there is no x.lua and no x/init.lua in /nowhere/at/all");
   vm_test_close(&t);
 }
 

@@ -142,8 +142,7 @@ static int touched(void *self, uint32_t *conn) {
   return 0;
 }
 
-static size_t output(void *self, uint32_t conn, struct ump_bytes *slices,
-                     size_t max) { /* in pieces, to test writev */
+static size_t output(void *self, uint32_t conn, struct ump_bytes *slices, size_t max) { /* in pieces, to test writev */
   struct stream *s = &((struct echo *)self)->streams[conn];
   size_t at = s->at, i = 0;
   for (; i < max && at < s->n; i++) {

@@ -202,8 +202,8 @@ static int rules_disconnect(void *self, struct ump_client *c, struct ump_bytes r
   return ask(self, "disconnect", c, text, 0);
 }
 
-static int rules_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password,
-                       bool create, struct ump_bytes *reason) {
+static int rules_login(void *self, struct ump_client *c, struct ump_bytes name, struct ump_bytes password, bool create,
+                       struct ump_bytes *reason) {
   struct world *w = self;
   char text[256];
   (void)password, (void)create;

@@ -174,9 +174,9 @@ struct conn {
   struct ump_outqueue out;
   struct joint **own;
   struct seat **entered;
-  struct web *web;               /* NULL: raw */
-  struct conn *waits_for;        /* whom it cannot send to now */
-  struct ump_list waiting, held; /* in waits_for->held; those who wait for this one */
+  struct web *web;                 /* NULL: raw */
+  struct conn *waits_for;          /* whom it cannot send to now */
+  struct ump_list waiting, held;   /* in waits_for->held; those who wait for this one */
   ump_time events_due, enters_due; /* what it has asked of the rulebook is paid for up to these times */
   ump_time since, last_out, full_since, paused_since; /* since: last byte, or being accepted, or the close */
   struct ump_list timer;                              /* first, command, data or closing */

@@ -41,7 +41,8 @@ static const char *check_session(const struct ump_neteria *n, const struct nt_se
   if (s->state == NT_LEAVING && (!ump_list_empty(&s->outs) || s->probe || s->move)) return "a dead session at work";
   if (s->state == NT_LEAVING && !ump_list_linked(&s->report)) return "a dead session that nobody hears of";
   if (s->state == NT_PROVEN && !ump_list_linked(&s->timer) && !s->probe) return "a proven session that nobody watches";
-  if ((s->state == NT_REGISTERED || s->state == NT_SILENT) && !ump_list_linked(&s->timer)) return "a session without end";
+  if ((s->state == NT_REGISTERED || s->state == NT_SILENT) && !ump_list_linked(&s->timer))
+    return "a session without end";
   return check_outs(n, s);
 }
 

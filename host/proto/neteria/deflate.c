@@ -1,17 +1,18 @@
 /* The original's compression (wire section 8): zlib, then base64 with a line feed at the end. zlib is Debian's.
  *
- * What a stranger sends may grow to 64 KiB and 64 times its own size, not more; zlib itself works on memory of fixed size that
- * is taken once, when the listener is made, so that a datagram allocates nothing. */
+ * What a stranger sends may grow to 64 KiB and 64 times its own size, not more; zlib itself works on memory of fixed
+ * size that is taken once, when the listener is made, so that a datagram allocates nothing. */
 #define Z_SOLO /* declarations only: no stdio, no allocator of its own */
 #include <zlib.h>
 
 #include "proto/neteria/internal.h"
 
-/* A text is known by its first two characters, eJ, which say zlib, a window of 32 KiB and the usual level: we write the same.
- * deflate with that window and memory level 5 takes 2^17 + 2^14 bytes and some 6 KiB, inflate 2^15 and some 7 KiB (zconf.h). */
-#define WINDOW 15
+/* A text is known by its first two characters, eJ, which say zlib, a window of 32 KiB and the usual level: we write the
+ * same. deflate with that window and memory level 5 takes 2^17 + 2^14 bytes and some 6 KiB, inflate 2^15 and some 7 KiB
+ * (zconf.h). */
+#define WINDOW       15
 #define MEMORY_LEVEL 5
-#define POOL 229376
+#define POOL         229376
 
 struct nt_deflate {
   z_stream in, out;
@@ -29,7 +30,9 @@ static void *take(void *ctx, uInt items, uInt size) {
   return d->pool + d->used - n;
 }
 
-static void give(void *ctx, void *p) { (void)ctx, (void)p; }
+static void give(void *ctx, void *p) {
+  (void)ctx, (void)p;
+}
 
 struct nt_deflate *ump__nt_deflate_new(const struct ump_mem *mem) {
   struct nt_deflate *d = ump_alloc(mem, sizeof *d);
@@ -43,7 +46,9 @@ struct nt_deflate *ump__nt_deflate_new(const struct ump_mem *mem) {
   return NULL;
 }
 
-void ump__nt_deflate_free(struct nt_deflate *d, const struct ump_mem *mem) { ump_free(mem, d, sizeof(struct nt_deflate)); }
+void ump__nt_deflate_free(struct nt_deflate *d, const struct ump_mem *mem) {
+  ump_free(mem, d, sizeof(struct nt_deflate));
+}
 
 /* ---- base64 (RFC 4648), as Python's encodestring writes and decodestring reads it: lines of 76 characters ---- */
 
@@ -86,7 +91,9 @@ static void encode(struct ump_bytes in, struct ump_writer *out) {
 
 /* ---- both ways ---- */
 
-bool ump__nt_is_deflated(struct ump_bytes in) { return in.n >= 2 && in.p[0] == 'e' && in.p[1] == 'J'; }
+bool ump__nt_is_deflated(struct ump_bytes in) {
+  return in.n >= 2 && in.p[0] == 'e' && in.p[1] == 'J';
+}
 
 int ump__nt_inflate(struct nt_deflate *d, struct ump_bytes in, uint8_t *out, size_t cap) {
   int n = decode(in, d->packed);

@@ -1,8 +1,9 @@
-/* Sessions that were heard lately, found without a keyed hash; and what is coming, so that its memory can be called for.
+/* Sessions that were heard lately, found without a keyed hash; and what is coming, so that its memory can be called
+ * for.
  *
- * Collisions here cost a look into the registry and no more, so the hash need not be keyed. Of a UUID both ends count: in
- * version 1 the first digits tell when it was made and the last ones where. Four places share a cache line: with one, a quarter
- * of 10 000 sessions had theirs taken by each other, again and again. */
+ * Collisions here cost a look into the registry and no more, so the hash need not be keyed. Of a UUID both ends count:
+ * in version 1 the first digits tell when it was made and the last ones where. Four places share a cache line: with
+ * one, a quarter of 10 000 sessions had theirs taken by each other, again and again. */
 #include "proto/neteria/internal.h"
 
 enum { WAYS = 4, FLAGS = 3, IS_EVENT = 1, IS_OK_EVENT = 2 }; /* flags are in bits of a hash that nobody looks at */
@@ -25,7 +26,9 @@ static uint64_t hash_of(struct ump_bytes cuuid) {
 
 /* ---- the table ---- */
 
-static size_t bytes(unsigned bits) { return (sizeof(struct nt_hints) << bits) + sizeof(struct nt_hints); }
+static size_t bytes(unsigned bits) {
+  return (sizeof(struct nt_hints) << bits) + sizeof(struct nt_hints);
+}
 
 int ump__nt_make_hints(struct ump_neteria *n, unsigned bits) {
   void *block = ump_zalloc(n->mem, bytes(bits));
@@ -36,14 +39,19 @@ int ump__nt_make_hints(struct ump_neteria *n, unsigned bits) {
   return 0;
 }
 
-void ump__nt_free_hints(struct ump_neteria *n) { ump_free(n->mem, n->hint_block, n->hint_block ? bytes(n->hint_bits) : 0); }
+void ump__nt_free_hints(struct ump_neteria *n) {
+  ump_free(n->mem, n->hint_block, n->hint_block ? bytes(n->hint_bits) : 0);
+}
 
 /* Two places a session at least; without memory for them there are fewer. */
 void ump__nt_grow_hints(struct ump_neteria *n) {
-  if (n->n_sessions > (size_t)WAYS / 2 << n->hint_bits && n->hint_bits < NT_HINTS_MOST) ump__nt_make_hints(n, n->hint_bits + 1);
+  if (n->n_sessions > (size_t)WAYS / 2 << n->hint_bits && n->hint_bits < NT_HINTS_MOST)
+    ump__nt_make_hints(n, n->hint_bits + 1);
 }
 
-static struct nt_hints *hints_of(const struct ump_neteria *n, uint64_t hash) { return &n->hints[hash >> (64 - n->hint_bits)]; }
+static struct nt_hints *hints_of(const struct ump_neteria *n, uint64_t hash) {
+  return &n->hints[hash >> (64 - n->hint_bits)];
+}
 
 static struct nt_hint *find(const struct ump_neteria *n, uint64_t hash) {
   struct nt_hints *h = hints_of(n, hash);
@@ -83,7 +91,8 @@ static uint64_t recognise(struct ump_bytes in) {
   if (in.n < LEAST) return 0;
   if (in.p[2] == 'm' && in.p[EVENT_CUUID - 1] == '"' && in.p[EVENT_EUUID - 1] == '"')
     return hash_of(ump_bytes(in.p + EVENT_CUUID, UMP_UUID_TEXT)) | IS_EVENT;
-  if (in.p[2] == 'c' && in.p[OK_CUUID - 1] == '"') return hash_of(ump_bytes(in.p + OK_CUUID, UMP_UUID_TEXT)) | IS_OK_EVENT;
+  if (in.p[2] == 'c' && in.p[OK_CUUID - 1] == '"')
+    return hash_of(ump_bytes(in.p + OK_CUUID, UMP_UUID_TEXT)) | IS_OK_EVENT;
   return 0;
 }
 

@@ -1,8 +1,9 @@
 /* The layouts in which the real client writes its frequent messages (wire section 3), recognised by their fixed parts.
  *
- * A short cut of the reader in message.c, which takes whatever is not exactly one of them: half of the host's own time for an
- * event was the search for keys whose places are known. What is accepted here is accepted there, with the same result;
- * fuzz_neteria_layout holds one against the other. Not for the values' sake: event_data is checked as strictly as ever. */
+ * A short cut of the reader in message.c, which takes whatever is not exactly one of them: half of the host's own time
+ * for an event was the search for keys whose places are known. What is accepted here is accepted there, with the same
+ * result; fuzz_neteria_layout holds one against the other. Not for the values' sake: event_data is checked as strictly
+ * as ever. */
 #include "proto/neteria/internal.h"
 
 #ifdef __SSE2__
@@ -14,7 +15,7 @@ struct cursor {
 };
 
 #define STARTS(c, literal) starts((c), (literal), sizeof(literal) - 1)
-#define ENDS(c, literal) ends((c), (literal), sizeof(literal) - 1)
+#define ENDS(c, literal)   ends((c), (literal), sizeof(literal) - 1)
 
 static inline bool starts(struct cursor *c, const char *part, size_t n) {
   if ((size_t)(c->end - c->p) < n || memcmp(c->p, part, n) != 0) return false;
@@ -28,8 +29,8 @@ static inline bool ends(struct cursor *c, const char *part, size_t n) {
   return true;
 }
 
-/* A byte's top bit is set where it is a quote, a backslash, DEL, below 0x20 or above 0x7f. A borrow may set it in bytes above
- * such a one too: whether there is one is exact, and which is not asked. */
+/* A byte's top bit is set where it is a quote, a backslash, DEL, below 0x20 or above 0x7f. A borrow may set it in bytes
+ * above such a one too: whether there is one is exact, and which is not asked. */
 static inline uint64_t special(const uint8_t *p) {
   const uint64_t ones = 0x0101010101010101u;
   uint64_t w;
@@ -63,7 +64,8 @@ static inline bool id36(struct cursor *c, struct ump_bytes *out) {
   return true;
 }
 
-/* `, "timestamp": "2014-11-09 00:06:37.011000", "retry": 0`; without a fraction when that is 0: 48 bytes, behind one at least. */
+/* `, "timestamp": "2014-11-09 00:06:37.011000", "retry": 0`; without a fraction when that is 0: 48 bytes, behind one at
+ * least. */
 static bool times(struct cursor *c) {
   if (c->end - c->p < 49 || c->end[-1] < '0' || c->end[-1] > '9') return false;
   c->end--;
@@ -75,8 +77,8 @@ static bool times(struct cursor *c) {
   return ENDS(c, ", \"timestamp\": \"");
 }
 
-/* Whether the text as a whole stays within what JSON may be here, if this part of it does: with one level around it, and a
- * few values beside it. A level takes two bytes and one bracket, a value at least one byte. */
+/* Whether the text as a whole stays within what JSON may be here, if this part of it does: with one level around it,
+ * and a few values beside it. A level takes two bytes and one bracket, a value at least one byte. */
 static bool within_bounds(struct ump_bytes data) {
   size_t brackets = 0;
   if (data.n < 2 * UMP_JSON_DEPTH) return true;

@@ -1,8 +1,8 @@
 /* A datagram as values, and values as a datagram: wire sections 3 and 7.
  *
- * Reading looks at the envelope only; event_data stays text. What is not sound is dropped as a whole, before anything changed,
- * with one exception: an EVENT whose event_data alone is what Python writes and we refuse (NaN, a lone surrogate, too deep) goes
- * on as malformed, so that its client rolls back instead of waiting. */
+ * Reading looks at the envelope only; event_data stays text. What is not sound is dropped as a whole, before anything
+ * changed, with one exception: an EVENT whose event_data alone is what Python writes and we refuse (NaN, a lone
+ * surrogate, too deep) goes on as malformed, so that its client rolls back instead of waiting. */
 #include "proto/neteria/internal.h"
 
 void ump__nt_drop(struct ump_neteria *n, enum nt_count cause, const struct ump_addr *from, const char *text) {
@@ -55,13 +55,17 @@ static const struct nt_method *read_method(struct ump_neteria *n, const struct u
 
 enum slot { METHOD, CUUID, EUUID, DATA, PRIORITY, VERSION, ENCRYPTION, N_SLOTS };
 
-#define KEY(literal) {.key = {(const uint8_t *)literal, sizeof literal - 1}}
+#define KEY(literal)                                                                                                   \
+  {                                                                                                                    \
+    .key = {(const uint8_t *)literal, sizeof literal - 1 }                                                             \
+  }
 static const struct ump_json_slot keys[N_SLOTS] = {
-    [METHOD] = KEY("method"),     [CUUID] = KEY("cuuid"),     [EUUID] = KEY("euuid"),          [DATA] = KEY("event_data"),
-    [PRIORITY] = KEY("priority"), [VERSION] = KEY("version"), [ENCRYPTION] = KEY("encryption")};
+    [METHOD] = KEY("method"),        [CUUID] = KEY("cuuid"),       [EUUID] = KEY("euuid"),
+    [DATA] = KEY("event_data"),      [PRIORITY] = KEY("priority"), [VERSION] = KEY("version"),
+    [ENCRYPTION] = KEY("encryption")};
 
-/* The bytes of the value of the top-level key "event_data" in a text that JSON refuses: found by brackets and strings alone.
- * 0: there is no such key, or the text ends before the value does. */
+/* The bytes of the value of the top-level key "event_data" in a text that JSON refuses: found by brackets and strings
+ * alone. 0: there is no such key, or the text ends before the value does. */
 static int find_data(const uint8_t *p, size_t n, size_t *from, size_t *to) {
   static const char key[] = "\"event_data\"";
   size_t depth = 0, start = 0, string = 0;
@@ -76,19 +80,21 @@ static int find_data(const uint8_t *p, size_t n, size_t *from, size_t *to) {
       return *from < *to;
     } else if (p[i] == '}' || p[i] == ']') {
       depth -= depth > 0;
-    } else if (p[i] == ':' && depth == 1 && !start && n - string > sizeof key && !memcmp(p + string, key, sizeof key - 1)) {
+    } else if (p[i] == ':' && depth == 1 && !start && n - string > sizeof key &&
+               !memcmp(p + string, key, sizeof key - 1)) {
       start = i + 1;
     }
   }
   return 0;
 }
 
-/* True when event_data is all that is wrong, and it is what other decoders go on with rather than no JSON at all: in a copy,
- * the value is painted over and the envelope read again, as strictly as ever. */
+/* True when event_data is all that is wrong, and it is what other decoders go on with rather than no JSON at all: in a
+ * copy, the value is painted over and the envelope read again, as strictly as ever. */
 static bool only_data_is_bad(struct ump_neteria *n, struct ump_bytes text, struct ump_json_slot *slots,
                              const struct ump_json_error *error) {
   size_t from, to;
-  if (!error->beyond || !find_data(text.p, text.n, &from, &to) || error->offset < from || error->offset > to) return false;
+  if (!error->beyond || !find_data(text.p, text.n, &from, &to) || error->offset < from || error->offset > to)
+    return false;
   if (!ump_utf8_valid(ump_bytes(text.p + from, to - from))) return false;
   if (text.p != n->text) memcpy(n->text, text.p, text.n);
   memset(n->text + from, ' ', to - from);
@@ -208,21 +214,31 @@ static void write_ohai(const struct nt_out *o, struct ump_bytes name, struct ump
 static void write_message(const struct nt_out *o, struct ump_bytes extra, struct ump_writer *w) {
   switch ((enum nt_kind)o->kind) {
   case NT_VERDICT:
-  case NT_COPY: write_verdict(o, w); break;
+  case NT_COPY:
+    write_verdict(o, w);
+    break;
   case NT_NOTIFY:
     ump_write_bytes(w, ump_bytes(o->blob->p, o->blob->n));
     write_uuid(w, &o->uuid);
     WRITE(w, "\"}");
     break;
-  case NT_PROBING: write_probe(ump_bytes(o->id, o->id_n), w); break;
-  case NT_OK_REGISTER: WRITE(w, "{\"method\": \"OK REGISTER\"}"); break;
+  case NT_PROBING:
+    write_probe(ump_bytes(o->id, o->id_n), w);
+    break;
+  case NT_OK_REGISTER:
+    WRITE(w, "{\"method\": \"OK REGISTER\"}");
+    break;
   case NT_BYE_REGISTER:
     WRITE(w, "{\"method\": \"BYE REGISTER\"");
     write_reason(w, extra);
     WRITE(w, "}");
     break;
-  case NT_BYE_EVENT: WRITE(w, "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}"); break;
-  case NT_OHAI_CLIENT: write_ohai(o, extra, w); break;
+  case NT_BYE_EVENT:
+    WRITE(w, "{\"method\": \"BYE EVENT\", \"data\": \"Not registered\"}");
+    break;
+  case NT_OHAI_CLIENT:
+    write_ohai(o, extra, w);
+    break;
   }
 }
 
@@ -253,7 +269,8 @@ int ump__nt_compose(struct ump_neteria *n, const struct nt_out *o, struct ump_wr
   }
 }
 
-/* Among the clients may be one that is answered in compressed text, whose base64 adds a third to what does not compress. */
+/* Among the clients may be one that is answered in compressed text, whose base64 adds a third to what does not
+ * compress. */
 static bool fits_compressed(struct ump_neteria *n, struct ump_bytes head) {
   return !n->deflate || ump__nt_deflates_into(n->deflate, head, NT_TEXT - 2 * NOTIFY_TAIL);
 }

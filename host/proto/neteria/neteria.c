@@ -37,7 +37,8 @@ static bool refuses_encryption(struct ump_neteria *n, const struct nt_request *r
                  "the client asks for encryption; it goes on in plain text (ignore_encryption=1)");
     return false;
   }
-  ump__nt_drop(n, NT_refused_encryption, r->from, "encryption is not supported; ignore_encryption=1 goes on in plain text");
+  ump__nt_drop(n, NT_refused_encryption, r->from,
+               "encryption is not supported; ignore_encryption=1 goes on in plain text");
   ump__nt_reply(n, r, NT_BYE_REGISTER, "encryption is not supported");
   return true;
 }
@@ -79,9 +80,15 @@ static void bye_event_elsewhere(struct ump_neteria *n, const struct nt_request *
 static struct ump_event *pend(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s, int type) {
   n->has_pending = true;
   n->pending_from = s->addr;
-  n->pending = (struct ump_event){.type = (enum ump_event_type)type, .session = s->handle, .client = s->client,
-                                  .from = &n->pending_from, .id = r->euuid, .once = true, .high = r->high,
-                                  .encoding = UMP_JSON, .malformed = r->malformed};
+  n->pending = (struct ump_event){.type = (enum ump_event_type)type,
+                                  .session = s->handle,
+                                  .client = s->client,
+                                  .from = &n->pending_from,
+                                  .id = r->euuid,
+                                  .once = true,
+                                  .high = r->high,
+                                  .encoding = UMP_JSON,
+                                  .malformed = r->malformed};
   s->judged = true;
   return &n->pending;
 }
@@ -136,8 +143,10 @@ static void ignore(struct ump_neteria *n, const struct nt_request *r) {
 }
 
 static void on_ok_event_of_nobody(struct ump_neteria *n, const struct nt_request *r) {
-  if (ump__nt_challenge_echo(n, r)) ump__nt_register(n, r, true);
-  else ignore(n, r);
+  if (ump__nt_challenge_echo(n, r))
+    ump__nt_register(n, r, true);
+  else
+    ignore(n, r);
 }
 
 static void ignore_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
@@ -148,8 +157,10 @@ static void ignore_elsewhere(struct ump_neteria *n, const struct nt_request *r, 
 static void on_ok_event(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   bool echo = (s->probe || s->move) && ump__nt_probe_echo(n, s, r->euuid);
   ump__nt_heard(n, s, r);
-  if (echo) ump__nt_proven(n, s);
-  else if (!ump__nt_confirm_verdict(n, s, r->euuid)) nt_count(n, NT_unknown_id);
+  if (echo)
+    ump__nt_proven(n, s);
+  else if (!ump__nt_confirm_verdict(n, s, r->euuid))
+    nt_count(n, NT_unknown_id);
 }
 
 static void on_ok_event_elsewhere(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
@@ -160,32 +171,37 @@ static void on_ok_event_elsewhere(struct ump_neteria *n, const struct nt_request
 static void on_ok_notify(struct ump_neteria *n, const struct nt_request *r, struct nt_session *s) {
   struct ump_uuid id;
   ump__nt_heard(n, s, r);
-  if (ump_uuid_parse(r->euuid, &id) && ump__nt_confirm_notify(n, s, &id)) ump__nt_proven(n, s);
-  else nt_count(n, NT_unknown_id);
+  if (ump_uuid_parse(r->euuid, &id) && ump__nt_confirm_notify(n, s, &id))
+    ump__nt_proven(n, s);
+  else
+    nt_count(n, NT_unknown_id);
 }
 
 /* ---- dispatch: the most frequent first ---- */
 
 #define NAME(literal) literal, sizeof literal - 1
-#define IDS (NT_NEEDS_CUUID | NT_NEEDS_EUUID)
+#define IDS           (NT_NEEDS_CUUID | NT_NEEDS_EUUID)
 
 const struct nt_method ump__nt_methods[] = {
     /* method           needs                 of a session       of nobody we know      of a session, from elsewhere */
-    {NAME("EVENT"),     IDS | NT_NEEDS_DATA,  on_event,          bye_event,             bye_event_elsewhere},
-    {NAME("OK EVENT"),  IDS,                  on_ok_event,       on_ok_event_of_nobody, on_ok_event_elsewhere},
-    {NAME("OK NOTIFY"), IDS,                  on_ok_notify,      ignore,                ignore_elsewhere},
-    {NAME("REGISTER"),  NT_NEEDS_CUUID,       on_register_again, on_register,           on_register_elsewhere},
-    {NAME("OHAI"),      0,                    NULL,              on_ohai,               NULL},
-    {NAME("AUTH"),      IDS | NT_NEEDS_DATA,  on_auth,           bye_event,             bye_event_elsewhere},
+    {NAME("EVENT"), IDS | NT_NEEDS_DATA, on_event, bye_event, bye_event_elsewhere},
+    {NAME("OK EVENT"), IDS, on_ok_event, on_ok_event_of_nobody, on_ok_event_elsewhere},
+    {NAME("OK NOTIFY"), IDS, on_ok_notify, ignore, ignore_elsewhere},
+    {NAME("REGISTER"), NT_NEEDS_CUUID, on_register_again, on_register, on_register_elsewhere},
+    {NAME("OHAI"), 0, NULL, on_ohai, NULL},
+    {NAME("AUTH"), IDS | NT_NEEDS_DATA, on_auth, bye_event, bye_event_elsewhere},
     {0},
 };
 
 static void dispatch(struct ump_neteria *n, const struct nt_request *r) {
   const struct nt_method *m = r->method;
   struct nt_session *s = m->needs & NT_NEEDS_CUUID ? ump__nt_find(n, r->cuuid, r->from) : NULL;
-  if (!s) m->unknown(n, r);
-  else if (ump_addr_equal(&s->addr, r->from)) m->known(n, r, s);
-  else m->elsewhere(n, r, s);
+  if (!s)
+    m->unknown(n, r);
+  else if (ump_addr_equal(&s->addr, r->from))
+    m->known(n, r, s);
+  else
+    m->elsewhere(n, r, s);
 }
 
 /* ---- bytes in ---- */
@@ -327,17 +343,20 @@ static size_t nt_load(const void *self) {
 /* ---- life ---- */
 
 static const struct ump_option options[] = {
-    {"hold_ms", "1", "hold a first verdict so many milliseconds: the original client notes an event only after sending it",
+    {"hold_ms", "1",
+     "hold a first verdict so many milliseconds: the original client notes an event only after sending it",
      UMP_OPTION_NUMBER, 0, 1000},
-    {"versions", "", "answer OHAI of these client versions only, separated by commas; empty: all", UMP_OPTION_TEXT, 0, 0},
+    {"versions", "", "answer OHAI of these client versions only, separated by commas; empty: all", UMP_OPTION_TEXT, 0,
+     0},
     {"server_name", "", "name told to clients that look for servers, cut to what their request has room for",
      UMP_OPTION_TEXT, 0, 0},
     {"discoverable", "1", "answer clients that look for servers", UMP_OPTION_SWITCH, 0, 1},
-    {"compression", "0", "understand the original's compressed datagrams (Python 2 clients only)", UMP_OPTION_SWITCH, 0, 1},
+    {"compression", "0", "understand the original's compressed datagrams (Python 2 clients only)", UMP_OPTION_SWITCH, 0,
+     1},
     {"ignore_encryption", "0", "let clients that ask for encryption go on in plain text instead of refusing them",
      UMP_OPTION_SWITCH, 0, 1},
-    {"queue_mib", "256", "memory for verdicts and notifies that wait to be sent or confirmed, in MiB", UMP_OPTION_NUMBER, 1,
-     65536},
+    {"queue_mib", "256", "memory for verdicts and notifies that wait to be sent or confirmed, in MiB",
+     UMP_OPTION_NUMBER, 1, 65536},
 };
 
 static const struct ump_option_value *option(const struct ump_proto_cfg *cfg, const char *name) {
@@ -357,7 +376,9 @@ static struct ump_bytes text(const struct ump_proto_cfg *cfg, const char *name) 
   return o ? o->text : ump_bytes(NULL, 0);
 }
 
-static bool separates(uint8_t c) { return c == ',' || c == ' ' || c == ';'; }
+static bool separates(uint8_t c) {
+  return c == ',' || c == ' ' || c == ';';
+}
 
 static int split_versions(struct ump_neteria *n, struct ump_bytes list) {
   for (size_t i = 0, start = 0; i <= list.n; i++) {

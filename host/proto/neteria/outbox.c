@@ -1,14 +1,14 @@
 /* What waits to be sent, and what waits to be confirmed: wire section 5.
  *
- * A message is in exactly one list: held (a first verdict, about 1 ms, E2), ready (to be flushed now), resend (sent, not
- * confirmed), or the session's stalled (its address may not be sent more yet, E6) or queue (256 notifies are in flight).
- * held and resend each have one interval, so they are in order of time and everything is O(1). */
+ * A message is in exactly one list: held (a first verdict, about 1 ms, E2), ready (to be flushed now), resend (sent,
+ * not confirmed), or the session's stalled (its address may not be sent more yet, E6) or queue (256 notifies are in
+ * flight). held and resend each have one interval, so they are in order of time and everything is O(1). */
 #include "proto/neteria/internal.h"
 
 /* ---- making and ending ---- */
 
-/* A payload is charged in shares: its first taker pays for all of it, the second for a half... One more reference is the
- * caller's, who lets go of it. */
+/* A payload is charged in shares: its first taker pays for all of it, the second for a half... One more reference is
+ * the caller's, who lets go of it. */
 static uint32_t price(const struct ump_blob *blob) {
   size_t share = !blob ? 0 : blob->refs > 2 ? blob->n / (blob->refs - 1) : blob->n;
   return (uint32_t)(sizeof(struct nt_out) + share);
@@ -31,7 +31,9 @@ static struct nt_out *new_out(struct ump_neteria *n, enum nt_kind kind, struct u
   return o;
 }
 
-static bool confirmable(const struct nt_out *o) { return o->kind == NT_VERDICT || o->kind == NT_NOTIFY; }
+static bool confirmable(const struct nt_out *o) {
+  return o->kind == NT_VERDICT || o->kind == NT_NOTIFY;
+}
 
 /* Its place in lists, table and counts is given up; what it says stays. */
 static void detach(struct ump_neteria *n, struct nt_out *o) {
@@ -71,7 +73,9 @@ static void give_to(struct nt_session *s, struct nt_out *o) {
   ump_list_push(&s->outs, &o->mine);
 }
 
-static void make_ready(struct ump_neteria *n, struct nt_out *o) { nt_rearm(&n->ready, &o->at); }
+static void make_ready(struct ump_neteria *n, struct nt_out *o) {
+  nt_rearm(&n->ready, &o->at);
+}
 
 static void hold(struct ump_neteria *n, struct nt_out *o) {
   o->held = true, o->due = n->now + n->hold;
@@ -96,9 +100,12 @@ static uint64_t notify_hash(const struct ump_uuid *id) {
   return h << 8 | 2; /* without the byte that says what variant it is */
 }
 
-static bool is_named(const struct nt_out *o, struct ump_bytes id) { return ump_bytes_equal(ump_bytes(o->id, o->id_n), id); }
+static bool is_named(const struct nt_out *o, struct ump_bytes id) {
+  return ump_bytes_equal(ump_bytes(o->id, o->id_n), id);
+}
 
-/* The verdicts that are not in the table yet. All of them are newer than those that are, so everything is passed once. */
+/* The verdicts that are not in the table yet. All of them are newer than those that are, so everything is passed once.
+ */
 static void hash_verdicts(struct ump_neteria *n, struct nt_session *s) {
   for (struct ump_list *at = s->outs.prev; s->n_unhashed; at = at->prev) {
     struct nt_out *o = UMP_CONTAINER(at, struct nt_out, mine);
@@ -108,7 +115,8 @@ static void hash_verdicts(struct ump_neteria *n, struct nt_session *s) {
   }
 }
 
-/* Nearly always it is the oldest that is confirmed. Hashes are made only when one is looked for that is not among the first. */
+/* Nearly always it is the oldest that is confirmed. Hashes are made only when one is looked for that is not among the
+ * first. */
 static struct nt_out *find_verdict(struct ump_neteria *n, struct nt_session *s, struct ump_bytes id) {
   struct ump_list *at = s->outs.next;
   for (int i = 0; i < NT_NEAR; i++, at = at->next) {
@@ -166,21 +174,27 @@ static void say(struct nt_out *o, const struct ump_event *ev, const struct ump_a
   o->text = before ? before->text : a->reason.n ? NULL : usual_reason(a->verdict);
 }
 
-int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct ump_event *ev, const struct ump_answer *a) {
+int ump__nt_verdict(struct ump_neteria *n, struct nt_session *s, const struct ump_event *ev,
+                    const struct ump_answer *a) {
   struct nt_out *before = a->repeat ? find_verdict(n, s, ev->id) : NULL;
   bool once = a->repeat || s->n_verdicts >= NT_VERDICTS;
   struct ump_blob *reason = NULL;
-  if (before) reason = before->blob ? ump_blob_ref(before->blob) : NULL;
-  else if (a->verdict != UMP_LEGAL) reason = copy_reason(n, a->reason);
+  if (before)
+    reason = before->blob ? ump_blob_ref(before->blob) : NULL;
+  else if (a->verdict != UMP_LEGAL)
+    reason = copy_reason(n, a->reason);
   struct nt_out *o = new_out(n, once ? NT_COPY : NT_VERDICT, reason);
   if (!o) return ump_blob_unref(reason), UMP_ENOMEM;
   give_to(s, o);
   say(o, ev, a, before);
   nt_count(n, a->repeat ? NT_verdict_copies : once ? NT_verdicts_once : NT_verdicts);
   if (!once) s->n_verdicts++, s->n_unhashed++;
-  /* A copy that arrives while the first verdict is still held does not overtake it: the client has only just sent both. */
-  if (n->hold && (!a->repeat || (before && before->held))) hold(n, o);
-  else make_ready(n, o);
+  /* A copy that arrives while the first verdict is still held does not overtake it: the client has only just sent both.
+   */
+  if (n->hold && (!a->repeat || (before && before->held)))
+    hold(n, o);
+  else
+    make_ready(n, o);
   return 0;
 }
 
@@ -195,15 +209,17 @@ size_t ump__nt_room(const struct nt_session *s) {
 static void launch(struct ump_neteria *n, struct nt_session *s, struct nt_out *o) {
   s->in_flight++;
   ump_table_put(&n->outs, &o->node, notify_hash(&o->uuid));
-  if (s->n_held) hold(n, o); /* verdict first, then the notifies that executing the event caused */
-  else make_ready(n, o);
+  if (s->n_held)
+    hold(n, o); /* verdict first, then the notifies that executing the event caused */
+  else
+    make_ready(n, o);
 }
 
 int ump__nt_notify(struct ump_neteria *n, struct nt_session *s, struct ump_blob *payload) {
   if (s->state != NT_REGISTERED && s->state != NT_PROVEN) return UMP_EGONE;
   if (!ump__nt_room(s)) return nt_count(n, NT_notifies_refused), UMP_EFULL;
-  /* An eighth of the memory is left for verdicts, so that notifies that nobody confirms do not make the host deaf; and a half for
-   * who has proven himself, so that what waits for forged registrations does not make it dumb. */
+  /* An eighth of the memory is left for verdicts, so that notifies that nobody confirms do not make the host deaf; and
+   * a half for who has proven himself, so that what waits for forged registrations does not make it dumb. */
   if (n->out_bytes > n->out_bytes_max / 8 * (nt_trusted(s) ? 7 : 4)) return nt_count(n, NT_notifies_refused), UMP_EFULL;
   struct nt_out *o = new_out(n, NT_NOTIFY, ump_blob_ref(payload));
   if (!o) return ump_blob_unref(payload), UMP_ENOMEM;
@@ -222,7 +238,8 @@ int ump__nt_notify(struct ump_neteria *n, struct nt_session *s, struct ump_blob 
 /* Bytes of it on the wire, or a few less: enough to tell that it cannot be afforded. */
 static int64_t at_least(const struct nt_out *o) {
   static const char verdict[] = "{\"method\": \"LEGAL\", \"euuid\": \"\", \"priority\": \"high\"}";
-  return o->kind == NT_NOTIFY ? (int64_t)(o->blob->n + UMP_UUID_TEXT + 2 + NT_SPARE) : (int64_t)(sizeof verdict - 1 + o->id_n);
+  return o->kind == NT_NOTIFY ? (int64_t)(o->blob->n + UMP_UUID_TEXT + 2 + NT_SPARE)
+                              : (int64_t)(sizeof verdict - 1 + o->id_n);
 }
 
 /* Whether the next one may be sent; takes it off the credit. If not, a probe asks for more. */
@@ -233,8 +250,8 @@ static bool spend(struct ump_neteria *n, struct nt_session *s, const struct nt_o
   return true;
 }
 
-/* Only as many as there is credit for: to write all 256 notifies anew for each small datagram would be work that a stranger can
- * have done for nothing. */
+/* Only as many as there is credit for: to write all 256 notifies anew for each small datagram would be work that a
+ * stranger can have done for nothing. */
 void ump__nt_release(struct ump_neteria *n, struct nt_session *s) {
   int64_t credit = s->credit;
   while (!ump_list_empty(&s->stalled)) {
@@ -276,7 +293,8 @@ void ump__nt_probe_out(struct ump_neteria *n, struct nt_session *s, const struct
 }
 
 /* To an address without a session, or one whose session is over. */
-static struct nt_out *new_reply(struct ump_neteria *n, enum nt_kind kind, const struct ump_addr *to, struct ump_blob *blob) {
+static struct nt_out *new_reply(struct ump_neteria *n, enum nt_kind kind, const struct ump_addr *to,
+                                struct ump_blob *blob) {
   if (n->n_replies >= NT_REPLIES) return nt_count(n, NT_replies_lost), NULL;
   struct nt_out *o = new_out(n, kind, blob);
   if (!o) return NULL;
@@ -334,15 +352,17 @@ static void orphan(struct ump_neteria *n, const struct nt_session *s, struct nt_
 void ump__nt_forget_outs(struct ump_neteria *n, struct nt_session *s) {
   while (!ump_list_empty(&s->outs)) {
     struct nt_out *o = UMP_CONTAINER(s->outs.next, struct nt_out, mine);
-    if (has_last_word(n, s, o)) orphan(n, s, o);
-    else end_out(n, o);
+    if (has_last_word(n, s, o))
+      orphan(n, s, o);
+    else
+      end_out(n, o);
   }
 }
 
 /* ---- sending ---- */
 
-/* Whether an address that has not proven itself may be sent so many bytes. A notify leaves room for probes: a client that
- * only listens earns nothing more, and if what it has is lost on the way, it can never prove itself. */
+/* Whether an address that has not proven itself may be sent so many bytes. A notify leaves room for probes: a client
+ * that only listens earns nothing more, and if what it has is lost on the way, it can never prove itself. */
 static bool afford(const struct nt_session *s, const struct nt_out *o, size_t bytes) {
   int64_t need = (int64_t)bytes + (o->kind == NT_NOTIFY ? NT_SPARE : 0);
   if (o->kind == NT_NOTIFY && !o->released && !ump_list_empty(&s->stalled)) return false; /* in order */
@@ -372,8 +392,10 @@ static void sent(struct ump_neteria *n, struct nt_out *o, size_t bytes) {
     return;
   }
   o->released = false;
-  if (o->sent++ == 0) o->first = n->now;
-  else nt_count(n, o->kind == NT_VERDICT ? NT_verdict_repeats : NT_notify_repeats);
+  if (o->sent++ == 0)
+    o->first = n->now;
+  else
+    nt_count(n, o->kind == NT_VERDICT ? NT_verdict_repeats : NT_notify_repeats);
   o->due = n->now + NT_RESEND;
   nt_rearm(&n->resend, &o->at);
 }
@@ -401,8 +423,8 @@ int ump__nt_flush(struct ump_neteria *n, struct ump_addr *to, struct ump_writer 
 
 /* ---- time ---- */
 
-/* Nobody confirmed any of 5 transmissions. Only a notify says something about its client: an original client that has seen an
- * ILLEGAL twice cannot confirm it any more (wire section 10). */
+/* Nobody confirmed any of 5 transmissions. Only a notify says something about its client: an original client that has
+ * seen an ILLEGAL twice cannot confirm it any more (wire section 10). */
 static void give_up(struct ump_neteria *n, struct nt_out *o) {
   struct nt_session *s = o->session;
   bool notify = o->kind == NT_NOTIFY;
@@ -429,8 +451,10 @@ void ump__nt_expire_outs(struct ump_neteria *n) {
     make_ready(n, o);
   }
   while ((o = due(n, &n->resend))) {
-    if (o->sent >= NT_SENDS) give_up(n, o);
-    else make_ready(n, o);
+    if (o->sent >= NT_SENDS)
+      give_up(n, o);
+    else
+      make_ready(n, o);
   }
 }
 

@@ -1,14 +1,16 @@
 /* Probes (wire E5) and moves (wire section 4): asking an address whether our client is there.
  *
- * A probe is a LEGAL under an unpredictable euuid. The original client knows no such event, changes nothing and confirms it.
+ * A probe is a LEGAL under an unpredictable euuid. The original client knows no such event, changes nothing and
+ * confirms it.
  *
- * An address that has not proven itself pays for it from what its REGISTER earned, 213 bytes for the original's 71, of which OK
- * REGISTER took 25. If one way loses a share p of the datagrams, a try fails with 1 - (1 - p)^2, so tries are what counts: a
- * UUID leaves room for 2, a brief probe for 4. At 30 % loss 26 % of those who only listen would never prove themselves with 2,
- * 7 % with 4; at 10 % it is 3.6 % and 0.13 %. The original looks whether the priority is "high", and takes anything else.
+ * An address that has not proven itself pays for it from what its REGISTER earned, 213 bytes for the original's 71, of
+ * which OK REGISTER took 25. If one way loses a share p of the datagrams, a try fails with 1 - (1 - p)^2, so tries are
+ * what counts: a UUID leaves room for 2, a brief probe for 4. At 30 % loss 26 % of those who only listen would never
+ * prove themselves with 2, 7 % with 4; at 10 % it is 3.6 % and 0.13 %. The original looks whether the priority is
+ * "high", and takes anything else.
  *
- * The brief id has 32 bits. Guessing it takes half of 92^5 datagrams of some 50 bytes from a forged address, 165 GB, within
- * the 5 s that a probe lasts: nobody is amplified by that. For moves, where more is at stake, it is a UUID. */
+ * The brief id has 32 bits. Guessing it takes half of 92^5 datagrams of some 50 bytes from a forged address, 165 GB,
+ * within the 5 s that a probe lasts: nobody is amplified by that. For moves, where more is at stake, it is a UUID. */
 #include "proto/neteria/internal.h"
 
 /* ---- ids ---- */
@@ -52,7 +54,8 @@ void ump__nt_probe(struct ump_neteria *n, struct nt_session *s) {
     nt_count(n, NT_no_memory);
     return;
   }
-  p->session = s, p->first = n->now, p->id = nt_trusted(s) ? uuid_id(n) : ump__nt_brief_id(ump_rng_u64(n->rng), NT_BRIEF_ID);
+  p->session = s, p->first = n->now,
+  p->id = nt_trusted(s) ? uuid_id(n) : ump__nt_brief_id(ump_rng_u64(n->rng), NT_BRIEF_ID);
   s->probe = p;
   n->n_probes++;
   turn(n, p);
@@ -93,7 +96,8 @@ static ump_time patience(const struct nt_move *m) {
 }
 
 static int64_t probe_cost(const struct nt_move *m) {
-  return m->deflated ? 2 * NT_PROBE_BYTES : NT_PROBE_BYTES; /* zlib's and base64's overhead on a random UUID stay below that */
+  return m->deflated ? 2 * NT_PROBE_BYTES
+                     : NT_PROBE_BYTES; /* zlib's and base64's overhead on a random UUID stay below that */
 }
 
 static void probe_both(struct ump_neteria *n, struct nt_move *m) {
@@ -121,8 +125,8 @@ static void begin(struct ump_neteria *n, struct nt_session *s, const struct nt_r
   probe_both(n, m);
 }
 
-/* One at a time. Who has not echoed anything may be a forgery that keeps the client from its session: whoever echoes takes its
- * turn. And a NAT that changed the port is likelier than a client that took its cuuid to another place. */
+/* One at a time. Who has not echoed anything may be a forgery that keeps the client from its session: whoever echoes
+ * takes its turn. And a NAT that changed the port is likelier than a client that took its cuuid to another place. */
 static bool yields(const struct nt_move *m, const struct nt_request *r) {
   const struct ump_addr *old = &m->session->addr;
   return !m->echoed || (ump_addr_same_ip(r->from, old) && !ump_addr_same_ip(&m->to, old));

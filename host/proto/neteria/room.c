@@ -1,9 +1,10 @@
 /* Room for newcomers: wire section 4, E6 and E7.
  *
- * Who registered and never proved itself gives way when a place is needed, after 3 unanswered probes. Forged REGISTERs could take
- * such places as well as real ones, and there are more of them. So a newcomer that finds no place is sent a challenge: a probe
- * whose id is a keyed hash of its cuuid, its address and the time, for which nothing is kept. Whoever echoes it is there, is
- * let in at once, and is proven. Others take such places seldom enough for some to be left.
+ * Who registered and never proved itself gives way when a place is needed, after 3 unanswered probes. Forged REGISTERs
+ * could take such places as well as real ones, and there are more of them. So a newcomer that finds no place is sent a
+ * challenge: a probe whose id is a keyed hash of its cuuid, its address and the time, for which nothing is kept.
+ * Whoever echoes it is there, is let in at once, and is proven. Others take such places seldom enough for some to be
+ * left.
  *
  *   places that are neither ripe nor proven under a flood: limit * 1.5 s * NT_WAYS / (8 s), a fifth of all */
 #include "proto/neteria/internal.h"
@@ -45,8 +46,8 @@ static struct nt_session *next_unproven(const struct ump_neteria *n, const struc
   return at == &n->young ? NULL : UMP_CONTAINER(at, struct nt_session, timer);
 }
 
-/* Probes those who could give way, so that some of them are ripe when the newcomer asks again. Wherever they are: if only one
- * address were looked at, whoever asks most would have the say which. */
+/* Probes those who could give way, so that some of them are ripe when the newcomer asks again. Wherever they are: if
+ * only one address were looked at, whoever asks most would have the say which. */
 static void press(struct ump_neteria *n) {
   size_t seen = 0;
   n->pressed = n->now + NT_PRESSED;
@@ -72,8 +73,8 @@ static bool make_room(struct ump_neteria *n, const struct ump_addr *ip, bool pro
   return false;
 }
 
-/* From half of the share on they are asked to prove themselves, which a client that is there has done long before the share is
- * used up: then its event, which it repeats, is judged. */
+/* From half of the share on they are asked to prove themselves, which a client that is there has done long before the
+ * share is used up: then its event, which it repeats, is judged. */
 bool ump__nt_within_share(struct ump_neteria *n, struct nt_session *s) {
   ump_time due = n->strange_due > n->now ? n->strange_due : n->now;
   if (due - n->now > NT_STRANGE_AHEAD / 2) ump__nt_probe(n, s);
@@ -118,7 +119,8 @@ bool ump__nt_challenge_echo(struct ump_neteria *n, const struct nt_request *r) {
 /* ---- is there a place? ---- */
 
 /* Who echoed a challenge and was late all the same has been told already; another challenge would go on for ever. */
-static void refuse(struct ump_neteria *n, const struct nt_request *r, bool proven, enum nt_count cause, const char *reason) {
+static void refuse(struct ump_neteria *n, const struct nt_request *r, bool proven, enum nt_count cause,
+                   const char *reason) {
   ump__nt_drop(n, cause, r->from, reason);
   if (proven) return;
   ump__nt_reply(n, r, NT_BYE_REGISTER, reason);

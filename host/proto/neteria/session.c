@@ -1,14 +1,17 @@
 /* The registry: who is registered from where, in which state, and for how long. Wire section 4.
  *
- * One session for each cuuid; its identity is the cuuid with the address and port that it registered from. A session that is
- * gone and has had events judged stays as a ghost for 300 s, so that the same cuuid from the same IP finds its verdicts again. */
+ * One session for each cuuid; its identity is the cuuid with the address and port that it registered from. A session
+ * that is gone and has had events judged stays as a ghost for 300 s, so that the same cuuid from the same IP finds its
+ * verdicts again. */
 #include "proto/neteria/internal.h"
 
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle) {
   return handle < n->n_slots ? n->slots[handle] : NULL;
 }
 
-static uint64_t cuuid_hash(const struct ump_neteria *n, struct ump_bytes cuuid) { return ump_hash64(&n->key, cuuid); }
+static uint64_t cuuid_hash(const struct ump_neteria *n, struct ump_bytes cuuid) {
+  return ump_hash64(&n->key, cuuid);
+}
 
 static struct nt_session *first_of(struct ump_table_node *at, struct ump_bytes cuuid) {
   for (; at; at = ump_table_next(at)) {
@@ -72,7 +75,9 @@ static void leave_slot(struct ump_neteria *n, struct nt_session *s) {
 
 /* ---- making and ending ---- */
 
-static size_t size_of(const struct nt_session *s) { return sizeof *s + s->cuuid_n; }
+static size_t size_of(const struct nt_session *s) {
+  return sizeof *s + s->cuuid_n;
+}
 
 static void free_session(struct ump_neteria *n, struct nt_session *s) {
   ump_list_remove(&s->timer);
@@ -126,8 +131,10 @@ void ump__nt_end(struct ump_neteria *n, struct nt_session *s, const char *why) {
   if (n->connecting == s) n->connecting = NULL;
   s->state = NT_LEAVING;
   s->why = why;
-  if (why) report(n, s);
-  else bury(n, s);
+  if (why)
+    report(n, s);
+  else
+    bury(n, s);
 }
 
 static struct nt_session *new_session(struct ump_neteria *n, const struct nt_request *r) {
@@ -153,8 +160,8 @@ static void ask_engine(struct ump_neteria *n, const struct nt_request *r, struct
   n->connect_bytes = r->n, n->connect_proven = proven;
   n->has_pending = true;
   n->pending_from = s->addr;
-  n->pending = (struct ump_event){
-      .type = UMP_EVENT_CONNECT, .session = s->handle, .from = &n->pending_from, .again = s->serial};
+  n->pending =
+      (struct ump_event){.type = UMP_EVENT_CONNECT, .session = s->handle, .from = &n->pending_from, .again = s->serial};
   if (r->version.type != UMP_JSON_STRING) return;
   n->pending.version = ump__nt_string(n, &r->version);
   n->pending.has_version = n->pending.version.n <= NT_ID;
@@ -196,8 +203,10 @@ void ump__nt_admit(struct ump_neteria *n, struct nt_session *s, struct ump_clien
   s->client = client, s->serial = serial, s->state = NT_REGISTERED;
   ump__nt_arm(n, s, &n->young);
   ump__nt_ok_register(n, s);
-  if (n->connect_proven) ump__nt_proven(n, s);
-  else if (n->now < n->pressed) ump__nt_probe(n, s);
+  if (n->connect_proven)
+    ump__nt_proven(n, s);
+  else if (n->now < n->pressed)
+    ump__nt_probe(n, s);
 }
 
 /* ---- states ---- */
@@ -220,7 +229,8 @@ void ump__nt_heard(struct ump_neteria *n, struct nt_session *s, const struct nt_
     if (s->probe) ump__nt_probe_end(n, s);
     if (n->now - s->armed >= NT_IDLE_STEP) ump__nt_arm(n, s, &n->idle);
     break;
-  default: break;
+  default:
+    break;
   }
 }
 
