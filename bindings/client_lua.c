@@ -227,6 +227,7 @@ static inline __attribute__((always_inline)) void call_for(const struct ump_seat
   if (!seat->box) return;
   __builtin_prefetch((const char *)seat->box - 64); /* Lua's head of a userdata comes before it */
   __builtin_prefetch(seat->box);
+  if (!seat->data) return; /* nobody has asked for it yet */
   for (int line = 0; line < 3; line++)
     __builtin_prefetch((const char *)seat->data + 64 * line); /* its fields are near it */
 }
