@@ -164,7 +164,8 @@ describe("the console", function()
     local h = host.start { rules = rules }
     local function script(text)
       local path, out = host.write(h.folder .. "/script", text), h.folder .. "/out"
-      local code = select(3, os.execute(("%s console --control %s <%s >%s 2>&1"):format(host.program, h.control, path, out)))
+      local command = host.shell .. ("%s console --control %s <%s >%s 2>&1"):format(host.program, h.control, path, out)
+      local code = select(3, os.execute(command))
       return code, host.read(out)
     end
     assert.same({ 0, "1\n2\n" }, { script "for i = 1, 2 do\nprint(i)\nend\nquit\nerror 'unread'\n" })
@@ -181,7 +182,7 @@ describe("the console", function()
     local h = host.start { rules = rules }
     local typed, out = host.write(h.folder .. "/typed", "scor\t.bl\t\nquit\n"), h.folder .. "/out"
     local command = "XDG_STATE_HOME=%s/state TERM=dumb script -qec '%s console --control %s' /dev/null <%s >%s"
-    local code = select(3, os.execute(command:format(h.folder, host.program, h.control, typed, out)))
+    local code = select(3, os.execute(host.shell .. command:format(h.folder, host.program, h.control, typed, out)))
     assert.equal(0, code)
     assert.matches("umpire> ", host.read(out))
     assert.matches("\n2\r?\n", host.read(out))

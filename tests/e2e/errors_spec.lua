@@ -39,7 +39,7 @@ describe("an error in a handler", function()
     local book = host.write(folder .. "/rules.lua", "return { api = 1, legal = function() error 'no' end }\n")
     local function log_of(environment)
       local run = ("%s run %s --control %s/c --listen neteria://127.0.0.1:0"):format(host.program, book, folder)
-      local typescript = io.popen(("%s script -qec '%s' /dev/null </dev/null"):format(environment, run))
+      local typescript = io.popen(host.shell .. ("%s script -qec '%s' /dev/null </dev/null"):format(environment, run))
       local text = typescript:read "l" .. "\n"
       repeat
         local line = typescript:read "l"
