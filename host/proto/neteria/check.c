@@ -83,8 +83,8 @@ const char *ump_neteria_check(const void *self) {
   const struct ump_neteria *n = self;
   size_t alive = 0, handles = 0, outs = n->n_replies;
   const char *wrong = check_lists(n);
-  for (size_t i = 0; i < n->n_slots && !wrong; i++) {
-    const struct nt_session *s = n->slots[i];
+  for (size_t i = 0; i < n->slots.n && !wrong; i++) {
+    const struct nt_session *s = n->slots.at[i];
     if (!s) continue;
     handles++;
     alive += nt_alive(s);
@@ -93,7 +93,7 @@ const char *ump_neteria_check(const void *self) {
   }
   if (wrong) return wrong;
   if (alive != n->n_sessions || alive > n->limit) return "n_sessions is wrong";
-  if (handles + n->n_free_slots != n->n_slots) return "a slot got lost";
+  if (handles + n->slots.n_free != n->slots.n) return "a slot got lost";
   if (handles + n->n_ghosts != n->registry.n) return "the registry holds something else";
   if (outs != n->n_outs) return "n_outs is wrong";
   if (n->n_replies > NT_REPLIES || n->out_bytes > n->out_bytes_max) return "over a limit";

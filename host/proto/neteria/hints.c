@@ -129,7 +129,7 @@ void ump__nt_expect(const void *self, struct ump_bytes in, int step, struct ump_
   } else if (event) {
     coming->client = h->session->client, coming->serial = h->session->serial;
     coming->id = ump_bytes(in.p + EVENT_EUUID, UMP_UUID_TEXT);
-    if (step == 2) __builtin_prefetch(&n->slots[h->session->handle]);
+    if (step == 2) __builtin_prefetch(&n->slots.at[h->session->handle]);
   } else if (step == 2) {
     call_for_out(h->session);
   }

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/slots.h"
 #include "base/table.h"
 #include "base/tally.h"
 #include "base/uuid.h"
@@ -69,7 +70,8 @@
 #define NT_COUNTERS(X)                                                                                                 \
   X(datagrams_in)                                                                                                      \
   X(bytes_in)                                                                                                          \
-  X(datagrams_out) X(bytes_out) X(ohai) X(ohai_refused) X(registered) X(registered_again) X(returned) X(refused_full)  \
+  X(datagrams_out)                                                                                                     \
+  X(bytes_out) X(ohai) X(ohai_refused) X(registered) X(registered_again) X(returned) X(refused_full)                   \
       X(refused_address) X(refused_in_use) X(refused_encryption) X(refused_by_rules) X(encryption_ignored) X(events)   \
           X(logins) X(verdicts) X(verdict_copies) X(verdict_repeats) X(verdicts_confirmed) X(verdicts_unconfirmed)     \
               X(verdicts_once) X(put_off) X(notifies) X(notify_repeats) X(notifies_confirmed) X(notifies_unconfirmed)  \
@@ -226,11 +228,9 @@ struct ump_neteria {
   struct ump_tally tally;              /* sessions by IP */
   struct nt_hints *hints;              /* sessions that were heard lately, by cuuid; in hint_block */
   void *hint_block;
-  unsigned hint_bits, hint_turn; /* there are 1 << hint_bits; whose place is taken next */
-  struct nt_purse *purses;       /* NT_PURSES, by address; who comes last has the place */
-  struct nt_session **slots;     /* by handle; a free one holds NULL */
-  uint32_t *free_slots;          /* a stack */
-  size_t n_slots, n_free_slots;
+  unsigned hint_bits, hint_turn;          /* there are 1 << hint_bits; whose place is taken next */
+  struct nt_purse *purses;                /* NT_PURSES, by address; who comes last has the place */
+  struct ump_slots slots;                 /* sessions by handle */
   size_t n_sessions, n_ghosts, n_reports; /* alive; remembered; in reports */
 
   struct ump_list young, unproven, idle, silent, ghosts; /* sessions by age in their state */

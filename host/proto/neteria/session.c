@@ -6,7 +6,7 @@
 #include "proto/neteria/internal.h"
 
 struct nt_session *ump__nt_session(const struct ump_neteria *n, uint32_t handle) {
-  return handle < n->n_slots ? n->slots[handle] : NULL;
+  return ump_slots_find(&n->slots, handle);
 }
 
 static uint64_t cuuid_hash(const struct ump_neteria *n, struct ump_bytes cuuid) {
@@ -42,37 +42,6 @@ void ump__nt_arm(struct ump_neteria *n, struct nt_session *s, struct ump_list *h
   nt_rearm(head, &s->timer);
 }
 
-/* ---- handles ---- */
-
-static int grow_slots(struct ump_neteria *n) {
-  size_t had = n->n_slots, want = had ? 2 * had : 64;
-  struct nt_session **slots = ump_realloc(n->mem, n->slots, had * sizeof *slots, want * sizeof *slots);
-  if (!slots) return UMP_ENOMEM;
-  n->slots = slots;
-  uint32_t *free_slots = ump_realloc(n->mem, n->free_slots, had * sizeof *free_slots, want * sizeof *free_slots);
-  if (!free_slots) { /* give the other half back, so that both have one size */
-    slots = ump_realloc(n->mem, n->slots, want * sizeof *slots, had * sizeof *slots);
-    if (slots || !had) n->slots = slots;
-    return UMP_ENOMEM;
-  }
-  n->free_slots = free_slots;
-  n->n_slots = want;
-  for (size_t i = want; i-- > had;) n->slots[i] = NULL, n->free_slots[n->n_free_slots++] = (uint32_t)i;
-  return 0;
-}
-
-static int take_slot(struct ump_neteria *n, struct nt_session *s) {
-  if (!n->n_free_slots && grow_slots(n)) return UMP_ENOMEM;
-  s->handle = n->free_slots[--n->n_free_slots];
-  n->slots[s->handle] = s;
-  return 0;
-}
-
-static void leave_slot(struct ump_neteria *n, struct nt_session *s) {
-  n->slots[s->handle] = NULL;
-  n->free_slots[n->n_free_slots++] = s->handle;
-}
-
 /* ---- making and ending ---- */
 
 static size_t size_of(const struct nt_session *s) {
@@ -92,7 +61,7 @@ static void forget_ghost(struct ump_neteria *n, struct nt_session *s) {
 
 /* Nobody holds its handle any more. */
 static void bury(struct ump_neteria *n, struct nt_session *s) {
-  leave_slot(n, s);
+  ump_slots_leave(&n->slots, s->handle);
   if (!s->judged) {
     free_session(n, s);
     return;
@@ -142,7 +111,7 @@ static struct nt_session *new_session(struct ump_neteria *n, const struct nt_req
   if (!s) return NULL;
   s->cuuid_n = (uint8_t)r->cuuid.n;
   memcpy(s->cuuid, r->cuuid.p, r->cuuid.n);
-  if (take_slot(n, s)) return ump_free(n->mem, s, size_of(s)), NULL;
+  if (ump_slots_take(&n->slots, n->mem, s, &s->handle)) return ump_free(n->mem, s, size_of(s)), NULL;
   ump_list_init(&s->outs), ump_list_init(&s->stalled), ump_list_init(&s->queue);
   s->addr = *r->from, s->deflated = r->deflated;
   s->heard = n->now, s->credit = 3 * (int64_t)r->n + ump__nt_take_purse(n, r->from);
@@ -322,8 +291,8 @@ static void free_ghosts(struct ump_neteria *n) {
 }
 
 void ump__nt_free_sessions(struct ump_neteria *n) {
-  for (size_t i = 0; i < n->n_slots; i++) {
-    struct nt_session *s = n->slots[i];
+  for (size_t i = 0; i < n->slots.n; i++) {
+    struct nt_session *s = n->slots.at[i];
     if (!s) continue;
     if (nt_alive(s)) {
       ump__nt_end(n, s, NULL);
@@ -333,6 +302,5 @@ void ump__nt_free_sessions(struct ump_neteria *n) {
     }
   }
   free_ghosts(n);
-  ump_free(n->mem, n->slots, n->n_slots * sizeof *n->slots);
-  ump_free(n->mem, n->free_slots, n->n_slots * sizeof *n->free_slots);
+  ump_slots_deinit(&n->slots, n->mem);
 }

@@ -74,8 +74,8 @@ const char *ump_pygase_check(const void *self) {
   const struct ump_pygase *n = self;
   size_t handles = 0, gone = 0, outs = 0;
   const char *wrong = check_lists(n);
-  for (size_t i = 0; i < n->n_slots && !wrong; i++) {
-    const struct pg_session *s = n->slots[i];
+  for (size_t i = 0; i < n->slots.n && !wrong; i++) {
+    const struct pg_session *s = n->slots.at[i];
     if (!s) continue;
     handles++;
     gone += s->state == PG_STATE_GONE;
@@ -83,7 +83,7 @@ const char *ump_pygase_check(const void *self) {
     wrong = s->handle != i ? "a session under a wrong handle" : check_session(n, s);
   }
   if (wrong) return wrong;
-  if (handles + n->n_free_slots != n->n_slots) return "a slot got lost";
+  if (handles + n->slots.n_free != n->slots.n) return "a slot got lost";
   if (gone != n->n_gone || handles - gone != n->sessions.n) return "the table holds something else";
   if (outs != n->n_outs || n->out_bytes > PG_OUT_BYTES) return "n_outs is wrong";
   return NULL;

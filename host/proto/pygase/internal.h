@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/slots.h"
 #include "base/table.h"
 #include "base/tally.h"
 #include "codec/msgpack.h"
@@ -168,11 +169,9 @@ struct ump_pygase {
   bool host_shutdown;
 
   struct ump_hash_key key;
-  struct ump_table sessions; /* by address */
-  struct ump_tally tally;    /* connected, by IP */
-  struct pg_session **slots; /* by handle; a free one holds NULL */
-  uint32_t *free_slots;      /* a stack */
-  size_t n_slots, n_free_slots;
+  struct ump_table sessions;                       /* by address */
+  struct ump_tally tally;                          /* connected, by IP */
+  struct ump_slots slots;                          /* sessions by handle */
   struct ump_list fresh, connected, away, refused; /* by state, in order of entering it */
   size_t n_fresh, n_connected, n_away, n_refused, n_gone;
   struct ump_list reports, answers;

@@ -2,7 +2,7 @@
 #include "proto/pygase/internal.h"
 
 struct pg_session *ump__pg_session(const struct ump_pygase *n, uint32_t handle) {
-  return handle < n->n_slots ? n->slots[handle] : NULL;
+  return ump_slots_find(&n->slots, handle);
 }
 
 static uint64_t hash_of(const struct ump_pygase *n, const struct ump_addr *a) {
@@ -21,32 +21,6 @@ struct pg_session *ump__pg_find(const struct ump_pygase *n, const struct ump_add
     if (ump_addr_equal(&s->addr, from)) return s;
   }
   return NULL;
-}
-
-/* ---- handles ---- */
-
-static int grow_slots(struct ump_pygase *n) {
-  size_t had = n->n_slots, want = had ? 2 * had : 64;
-  struct pg_session **slots = ump_realloc(n->mem, n->slots, had * sizeof *slots, want * sizeof *slots);
-  if (!slots) return UMP_ENOMEM;
-  n->slots = slots;
-  uint32_t *free_slots = ump_realloc(n->mem, n->free_slots, had * sizeof *free_slots, want * sizeof *free_slots);
-  if (!free_slots) { /* give the other half back, so that both have one size; shrinking does not fail */
-    slots = ump_realloc(n->mem, n->slots, want * sizeof *slots, had * sizeof *slots);
-    if (slots || !had) n->slots = slots;
-    return UMP_ENOMEM;
-  }
-  n->free_slots = free_slots;
-  n->n_slots = want;
-  for (size_t i = want; i-- > had;) n->slots[i] = NULL, n->free_slots[n->n_free_slots++] = (uint32_t)i;
-  return 0;
-}
-
-static int take_slot(struct ump_pygase *n, struct pg_session *s) {
-  if (!n->n_free_slots && grow_slots(n)) return UMP_ENOMEM;
-  s->handle = n->free_slots[--n->n_free_slots];
-  n->slots[s->handle] = s;
-  return 0;
 }
 
 /* ---- states ---- */
@@ -101,8 +75,7 @@ static void hush(struct ump_pygase *n, struct pg_session *s) {
 }
 
 static void free_session(struct ump_pygase *n, struct pg_session *s) {
-  n->slots[s->handle] = NULL;
-  n->free_slots[n->n_free_slots++] = s->handle;
+  ump_slots_leave(&n->slots, s->handle);
   ump_free(n->mem, s, sizeof *s);
 }
 
@@ -198,7 +171,8 @@ struct pg_session *ump__pg_new(struct ump_pygase *n, const struct ump_addr *from
   }
   struct pg_session *s = ump_zalloc(n->mem, sizeof *s);
   if (!s) return pg_count(n, PG_no_memory), NULL;
-  if (take_slot(n, s)) return ump_free(n->mem, s, sizeof *s), pg_count(n, PG_no_memory), NULL;
+  if (ump_slots_take(&n->slots, n->mem, s, &s->handle))
+    return ump_free(n->mem, s, sizeof *s), pg_count(n, PG_no_memory), NULL;
   s->addr = *from;
   s->knew = ack, s->shift = ack ? shift_ahead(n, sequence, ack) : ump__pg_shift(n, from);
   s->world.confirmed = s->world.newest = time_order;
@@ -280,8 +254,8 @@ void ump__pg_expire_sessions(struct ump_pygase *n) {
 }
 
 void ump__pg_free_sessions(struct ump_pygase *n) {
-  for (size_t i = 0; i < n->n_slots; i++) {
-    struct pg_session *s = n->slots[i];
+  for (size_t i = 0; i < n->slots.n; i++) {
+    struct pg_session *s = n->slots.at[i];
     if (!s) continue;
     s->client = NULL;
     if (s->state != PG_STATE_GONE) {
@@ -292,6 +266,5 @@ void ump__pg_free_sessions(struct ump_pygase *n) {
       free_session(n, s);
     }
   }
-  ump_free(n->mem, n->slots, n->n_slots * sizeof *n->slots);
-  ump_free(n->mem, n->free_slots, n->n_slots * sizeof *n->free_slots);
+  ump_slots_deinit(&n->slots, n->mem);
 }
