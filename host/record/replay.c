@@ -120,17 +120,21 @@ static void give_id(struct ump_replay *r, struct ump_bytes id) {
 
 /* ---- one kind after the other ---- */
 
+static struct ump_event connect_event(const struct ump_entry *e) {
+  return (struct ump_event){.type = UMP_EVENT_CONNECT,
+                            .session = e->session,
+                            .from = &e->from,
+                            .has_version = e->flags & UMP_ENTRY_HAS_VERSION,
+                            .version = e->text,
+                            .channel = e->channel};
+}
+
 static void play_connect(struct ump_replay *r, const struct ump_entry *e) {
   struct ump__seat *s = ump__seat_find(r, e->listener, e->session);
   if (s && s->client) send_away(r, s, "left", e->at);
   if (s) ump__seat_remove(r, e->listener, e->session);
   if (!(s = ump__seat_add(r, e->listener, e->session)) || e->channel.n > CHANNEL_MAX) return;
-  struct ump_event ev = {.type = UMP_EVENT_CONNECT,
-                         .session = e->session,
-                         .from = &e->from,
-                         .has_version = e->flags & UMP_ENTRY_HAS_VERSION,
-                         .version = e->text,
-                         .channel = e->channel};
+  struct ump_event ev = connect_event(e);
   for (size_t i = 0; i < r->out.n; i++)
     if (r->out.v[i].kind == UMP_ENTRY_ADMIT) give_id(r, r->out.v[i].id);
   feed(r, e->listener, &ev, e->at);
@@ -366,12 +370,7 @@ static int seat_client(struct ump_replay *r, const struct ump_entry *e) {
   if (ump__seat_find(r, e->listener, e->session)) return UMP_EMALFORMED;
   struct ump__seat *s = ump__seat_add(r, e->listener, e->session);
   if (!s) return UMP_ENOMEM;
-  struct ump_event ev = {.type = UMP_EVENT_CONNECT,
-                         .session = e->session,
-                         .from = &e->from,
-                         .has_version = e->flags & UMP_ENTRY_HAS_VERSION,
-                         .version = e->text,
-                         .channel = e->channel};
+  struct ump_event ev = connect_event(e);
   begin_group(r, NULL, 0);
   give_id(r, e->id);
   feed(r, e->listener, &ev, r->base);
