@@ -102,6 +102,9 @@ void ump_host_metrics(struct host *h, struct ump_writer *text);
 
 /* To whoever asked on the control socket before (ump_control_later). */
 void ump_host_answer_later(struct host *h, uint64_t ticket, bool ok, const char *text);
+/* printf into a writer, at most 511 bytes a call (host_control.c). */
+void ump_host_print(struct ump_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* One request of the control socket (host_control.c). */
 void ump_host_request(void *ctx, struct ump_control_conn *c, struct ump_bytes line);
 

@@ -14,8 +14,7 @@ enum { REPLY = 2 << 20, TEXT = 1 << 20 };
 /* What one line shows is bounded by the console (32 KiB, and a last value); a byte may become six. */
 enum { CONSOLE_REPLY = 256 * 1024 };
 
-static void put(struct ump_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct ump_writer *w, const char *format, ...) {
+void ump_host_print(struct ump_writer *w, const char *format, ...) {
   char piece[512];
   va_list args;
   va_start(args, format);
@@ -40,55 +39,59 @@ static size_t resident(void) { /* bytes of memory that the process holds; 0: the
 }
 
 static void put_counters(struct ump_writer *w, const struct ump_counters *c) {
-  put(w, "{");
+  ump_host_print(w, "{");
   for (size_t i = 0; i < c->n; i++)
-    put(w, "%s\"%s\":%llu", i ? "," : "", c->names[i], (unsigned long long)c->counts[i]);
-  put(w, "}");
+    ump_host_print(w, "%s\"%s\":%llu", i ? "," : "", c->names[i], (unsigned long long)c->counts[i]);
+  ump_host_print(w, "}");
 }
 
 static void put_socket(struct ump_writer *w, const struct listener *l) {
   if (l->udp) {
     const struct ump_udp_stats *s = ump_udp_stats(l->udp);
-    put(w,
+    ump_host_print(
+        w,
         "{\"datagrams_in\":%llu,\"bytes_in\":%llu,\"datagrams_out\":%llu,\"bytes_out\":%llu,\"send_failed\":%llu,"
         "\"send_waits\":%llu}",
         (unsigned long long)s->datagrams_in, (unsigned long long)s->bytes_in, (unsigned long long)s->datagrams_out,
         (unsigned long long)s->bytes_out, (unsigned long long)s->send_failed, (unsigned long long)s->send_waits);
   } else {
     const struct ump_tcp_stats *s = ump_tcp_stats(l->tcp);
-    put(w, "{\"open\":%u,\"accepted\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"pauses\":%llu}",
+    ump_host_print(
+        w, "{\"open\":%u,\"accepted\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"pauses\":%llu}",
         s->open, (unsigned long long)s->accepted, (unsigned long long)s->refused, (unsigned long long)s->bytes_in,
         (unsigned long long)s->bytes_out, (unsigned long long)s->pauses);
   }
 }
 
 static void put_listeners(struct host *h, struct ump_writer *w) {
-  put(w, "[");
+  ump_host_print(w, "[");
   for (size_t i = 0; i < h->n_listeners; i++) {
     struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[i].index);
-    put(w, "%s{\"url\":", i ? "," : "");
+    ump_host_print(w, "%s{\"url\":", i ? "," : "");
     put_string(w, h->listeners[i].name);
-    put(w, ",\"counters\":");
+    ump_host_print(w, ",\"counters\":");
     put_counters(w, &c);
-    put(w, ",\"socket\":");
+    ump_host_print(w, ",\"socket\":");
     put_socket(w, &h->listeners[i]);
-    put(w, "}");
+    ump_host_print(w, "}");
   }
-  put(w, "]");
+  ump_host_print(w, "]");
 }
 
 static void put_web(struct host *h, struct ump_writer *w) {
   if (!h->web) return;
   struct ump_web_stats s = ump_web_stats(h->web);
-  put(w, ",\"web\":{\"url\":");
+  ump_host_print(w, ",\"web\":{\"url\":");
   put_string(w, h->web_name);
-  put(w, ",\"requests\":%llu,\"errors\":%llu}", (unsigned long long)s.requests, (unsigned long long)s.errors);
+  ump_host_print(w, ",\"requests\":%llu,\"errors\":%llu}", (unsigned long long)s.requests,
+                 (unsigned long long)s.errors);
 }
 
 static void put_rulebook(const struct ump_rules_info *i, struct ump_writer *w) {
-  put(w, "{\"path\":");
+  ump_host_print(w, "{\"path\":");
   put_string(w, i->path);
-  put(w,
+  ump_host_print(
+      w,
       ",\"version\":%lld,\"hash\":\"%s\",\"loads\":%llu,\"refused\":%llu,\"errors\":%llu,\"tripped\":%llu,\"memory\":%"
       "zu}",
       (long long)i->version, i->hash, (unsigned long long)i->loads, (unsigned long long)i->refused,
@@ -99,7 +102,7 @@ static void put_rulebook(const struct ump_rules_info *i, struct ump_writer *w) {
 
 static void text_counters(struct ump_writer *w, const struct ump_counters *c) {
   for (size_t i = 0; i < c->n; i++)
-    if (c->counts[i]) put(w, "\n    %-28s %llu", c->names[i], (unsigned long long)c->counts[i]);
+    if (c->counts[i]) ump_host_print(w, "\n    %-28s %llu", c->names[i], (unsigned long long)c->counts[i]);
 }
 
 static bool is_quiet(const struct ump_counters *c) {
@@ -110,30 +113,30 @@ static bool is_quiet(const struct ump_counters *c) {
 
 static void status_text(struct host *h, const struct ump_rules_info *i, struct ump_writer *w) {
   struct ump_counters engine = ump_engine_counters(h->engine);
-  put(w, "umpire %s, pid %ld, up %.0f s, %zu KiB of memory\n", UMPIRE_VERSION, (long)getpid(),
-      ump_seconds(ump_monotonic() - h->started), resident() / 1024);
-  put(w, "  clients   %zu\n", ump_engine_n_clients(h->engine));
-  put(w, "  rulebook  %.300s version %lld hash %s\n", i->path, (long long)i->version, i->hash);
-  put(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB",
-      (unsigned long long)i->loads, (unsigned long long)i->refused, (unsigned long long)i->errors,
-      (unsigned long long)i->tripped, i->memory / 1024);
+  ump_host_print(w, "umpire %s, pid %ld, up %.0f s, %zu KiB of memory\n", UMPIRE_VERSION, (long)getpid(),
+                 ump_seconds(ump_monotonic() - h->started), resident() / 1024);
+  ump_host_print(w, "  clients   %zu\n", ump_engine_n_clients(h->engine));
+  ump_host_print(w, "  rulebook  %.300s version %lld hash %s\n", i->path, (long long)i->version, i->hash);
+  ump_host_print(w, "            %llu loads, %llu refused; %llu errors, %llu of them over budget; %zu KiB",
+                 (unsigned long long)i->loads, (unsigned long long)i->refused, (unsigned long long)i->errors,
+                 (unsigned long long)i->tripped, i->memory / 1024);
   const struct ump_state *state = ump_engine_state(h->engine);
   if (ump_state_keys(state))
-    put(w, "\n  state     %u keys, %zu KiB", ump_state_keys(state), ump_state_bytes(state) / 1024);
+    ump_host_print(w, "\n  state     %u keys, %zu KiB", ump_state_keys(state), ump_state_bytes(state) / 1024);
   for (size_t k = 0; k < h->n_listeners; k++) {
     struct ump_counters c = ump_engine_listener_counters(h->engine, h->listeners[k].index);
-    put(w, "\n  listening %s", h->listeners[k].name);
+    ump_host_print(w, "\n  listening %s", h->listeners[k].name);
     text_counters(w, &c);
   }
   if (h->web) {
     struct ump_web_stats s = ump_web_stats(h->web);
-    put(w, "\n  web       %s/ %llu requests, %llu of them refused", h->web_name, (unsigned long long)s.requests,
-        (unsigned long long)s.errors);
+    ump_host_print(w, "\n  web       %s/ %llu requests, %llu of them refused", h->web_name,
+                   (unsigned long long)s.requests, (unsigned long long)s.errors);
   }
   char recorded[512];
   ump_host_record_status(h, recorded, sizeof recorded);
-  if (recorded[0]) put(w, "\n  recorded  %s", recorded);
-  put(w, "\n  engine   %s", is_quiet(&engine) ? " has had nothing to do" : "");
+  if (recorded[0]) ump_host_print(w, "\n  recorded  %s", recorded);
+  ump_host_print(w, "\n  engine   %s", is_quiet(&engine) ? " has had nothing to do" : "");
   text_counters(w, &engine);
 }
 
@@ -149,9 +152,9 @@ static void send_reply(struct ump_control_conn *c, struct ump_writer *w) {
 static void answer(struct ump_control_conn *c, bool ok, const char *text) {
   uint8_t buf[64 * 1024];
   struct ump_writer w = ump_writer(buf, sizeof buf);
-  put(&w, "{\"ok\":%s,\"text\":", ok ? "true" : "false");
+  ump_host_print(&w, "{\"ok\":%s,\"text\":", ok ? "true" : "false");
   put_string(&w, text);
-  put(&w, "}");
+  ump_host_print(&w, "}");
   send_reply(c, &w);
 }
 
@@ -159,27 +162,28 @@ static void write_status(struct host *h, struct ump_writer *w, struct ump_writer
   struct ump_rules_info i;
   struct ump_counters engine = ump_engine_counters(h->engine);
   ump_rules_info(h->rules, &i);
-  put(w,
+  ump_host_print(
+      w,
       "{\"ok\":true,\"umpire\":\"%s\",\"lua\":\"%s\",\"pid\":%ld,\"uptime\":%.3f,\"clients\":%zu,\"memory\":%zu,"
       "\"rulebook\":",
       UMPIRE_VERSION, ump_lua_release(), (long)getpid(), ump_seconds(ump_monotonic() - h->started),
       ump_engine_n_clients(h->engine), resident());
   put_rulebook(&i, w);
   const struct ump_state *state = ump_engine_state(h->engine);
-  put(w, ",\"state\":{\"keys\":%u,\"bytes\":%zu,\"removed\":%u}", ump_state_keys(state), ump_state_bytes(state),
-      ump_state_removed(state));
-  put(w, ",\"listeners\":");
+  ump_host_print(w, ",\"state\":{\"keys\":%u,\"bytes\":%zu,\"removed\":%u}", ump_state_keys(state),
+                 ump_state_bytes(state), ump_state_removed(state));
+  ump_host_print(w, ",\"listeners\":");
   put_listeners(h, w);
   put_web(h, w);
   char recorded[512];
   ump_host_record_status(h, recorded, sizeof recorded);
-  if (recorded[0]) put(w, ",\"recorded\":"), put_string(w, recorded);
-  put(w, ",\"engine\":");
+  if (recorded[0]) ump_host_print(w, ",\"recorded\":"), put_string(w, recorded);
+  ump_host_print(w, ",\"engine\":");
   put_counters(w, &engine);
   status_text(h, &i, text);
-  put(w, ",\"text\":");
+  ump_host_print(w, ",\"text\":");
   ump_json_write_string(w, ump_written(text));
-  put(w, "}");
+  ump_host_print(w, "}");
 }
 
 /* json and text are written by `write`; the answer's text is text. */
@@ -202,26 +206,26 @@ static void on_status(struct host *h, struct ump_control_conn *c, struct ump_byt
 }
 
 static void write_costs(struct host *h, struct ump_writer *w, struct ump_writer *text) {
-  put(w, "{\"ok\":true");
+  ump_host_print(w, "{\"ok\":true");
   ump_host_costs(h, w, text);
-  put(w, ",\"text\":");
+  ump_host_print(w, ",\"text\":");
   ump_json_write_string(w, ump_written(text));
-  put(w, "}");
+  ump_host_print(w, "}");
 }
 
 static void write_metrics(struct host *h, struct ump_writer *w, struct ump_writer *text) {
   ump_host_metrics(h, text);
-  put(w, "{\"ok\":true,\"text\":");
+  ump_host_print(w, "{\"ok\":true,\"text\":");
   ump_json_write_string(w, ump_written(text));
-  put(w, "}");
+  ump_host_print(w, "}");
 }
 
 static void write_costs_text(struct host *h, struct ump_writer *w, struct ump_writer *text) {
   struct ump_writer none = ump_writer(NULL, 0);
   ump_host_costs(h, &none, text);
-  put(w, "{\"ok\":true,\"text\":");
+  ump_host_print(w, "{\"ok\":true,\"text\":");
   ump_json_write_string(w, ump_written(text));
-  put(w, "}");
+  ump_host_print(w, "}");
 }
 
 /* "brief": without the rows, which may be more than our own reader of JSON takes in one text. */
@@ -295,10 +299,10 @@ static void console(struct host *h, struct ump_control_conn *c, struct ump_bytes
   struct ump_writer w = ump_writer(buf, CONSOLE_REPLY);
   ump_loop_stale(h->loop);
   enum ump_console_answer a = ump_rules_console(h->rules, &what, ump_loop_now(h->loop), &report);
-  put(&w, "{\"ok\":%s,\"answer\":\"%s\",\"writes\":%s,\"text\":", report.ok ? "true" : "false", answers[a],
-      what.writes ? "true" : "false");
+  ump_host_print(&w, "{\"ok\":%s,\"answer\":\"%s\",\"writes\":%s,\"text\":", report.ok ? "true" : "false", answers[a],
+                 what.writes ? "true" : "false");
   put_string(&w, report.text ? report.text : "out of memory");
-  put(&w, "}");
+  ump_host_print(&w, "}");
   send_reply(c, &w);
   free(buf);
   ump_report_free(&report);

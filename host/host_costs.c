@@ -1,20 +1,9 @@
 /* What the rulebook costs (`umpire status --rules`), and everything that is counted (`--metrics`). */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codec/json.h"
 #include "host.h"
-
-static void put(struct ump_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct ump_writer *w, const char *format, ...) {
-  char piece[512];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(piece, sizeof piece, format, args);
-  va_end(args);
-  ump_write_text(w, piece);
-}
 
 static const char *const verdicts[4] = {"legal", "illegal", "invalid", "internal"};
 
@@ -28,11 +17,11 @@ struct table {
 static void put_time(struct ump_writer *w, uint64_t ns) { /* seven columns, three digits that mean something */
   double us = (double)ns / 1e3;
   if (us < 100)
-    put(w, " %4.1f us", us);
+    ump_host_print(w, " %4.1f us", us);
   else if (us < 1e5)
-    put(w, " %4.0f %s", us < 1e4 ? us : us / 1e3, us < 1e4 ? "us" : "ms");
+    ump_host_print(w, " %4.0f %s", us < 1e4 ? us : us / 1e3, us < 1e4 ? "us" : "ms");
   else
-    put(w, " %4.1f s ", us / 1e6);
+    ump_host_print(w, " %4.1f s ", us / 1e6);
 }
 
 /* Names come from players: what is no printable ASCII is shown as a dot. */
@@ -45,41 +34,42 @@ static void put_what(struct ump_writer *w, const struct ump_rules_cost *c) {
            c->others           ? "(all others)"
            : c->is_event && !n ? "(no name)"
                                : name);
-  put(w, "\n  %-28.40s %-9s", line, c->protocol ? c->protocol : "");
+  ump_host_print(w, "\n  %-28.40s %-9s", line, c->protocol ? c->protocol : "");
 }
 
 static void text_row(struct ump_writer *w, const struct ump_rules_cost *c) {
   put_what(w, c);
-  put(w, " %10llu", (unsigned long long)c->calls);
+  ump_host_print(w, " %10llu", (unsigned long long)c->calls);
   if (c->is_event && strcmp(c->handler, "legal") == 0)
-    put(w, " %10llu", (unsigned long long)(c->verdicts[UMP_ILLEGAL] + c->verdicts[UMP_INVALID]));
+    ump_host_print(w, " %10llu", (unsigned long long)(c->verdicts[UMP_ILLEGAL] + c->verdicts[UMP_INVALID]));
   else
-    put(w, " %10s", "");
-  put(w, " %7llu", (unsigned long long)c->errors);
+    ump_host_print(w, " %10s", "");
+  ump_host_print(w, " %7llu", (unsigned long long)c->errors);
   if (!c->measured) return;
   put_time(w, c->p50);
   put_time(w, c->p99);
   put_time(w, c->most);
-  put(w, " %7llu %7llu", (unsigned long long)c->bytes_p50, (unsigned long long)c->bytes_p99);
+  ump_host_print(w, " %7llu %7llu", (unsigned long long)c->bytes_p50, (unsigned long long)c->bytes_p99);
 }
 
 /* ---- JSON ---- */
 
 static void json_row(struct ump_writer *w, const struct ump_rules_cost *c) {
-  put(w, "{\"handler\":\"%s\",\"protocol\":", c->handler);
+  ump_host_print(w, "{\"handler\":\"%s\",\"protocol\":", c->handler);
   if (c->protocol)
-    put(w, "\"%s\"", c->protocol);
+    ump_host_print(w, "\"%s\"", c->protocol);
   else
-    put(w, "null");
+    ump_host_print(w, "null");
   if (c->is_event) {
-    put(w, ",\"event\":");
+    ump_host_print(w, ",\"event\":");
     if (c->others)
-      put(w, "null");
+      ump_host_print(w, "null");
     else
       ump_json_write_string(w, c->event);
-    for (int i = 0; i < 4; i++) put(w, ",\"%s\":%llu", verdicts[i], (unsigned long long)c->verdicts[i]);
+    for (int i = 0; i < 4; i++) ump_host_print(w, ",\"%s\":%llu", verdicts[i], (unsigned long long)c->verdicts[i]);
   }
-  put(w,
+  ump_host_print(
+      w,
       ",\"calls\":%llu,\"errors\":%llu,\"measured\":%llu,\"p50_ns\":%llu,\"p99_ns\":%llu,\"max_ns\":%llu,\"p50_bytes\":"
       "%llu,"
       "\"p99_bytes\":%llu}",
@@ -90,7 +80,7 @@ static void json_row(struct ump_writer *w, const struct ump_rules_cost *c) {
 
 static void on_cost(void *ctx, const struct ump_rules_cost *c) {
   struct table *t = ctx;
-  if (t->any) put(t->json, ",");
+  if (t->any) ump_host_print(t->json, ",");
   t->any = true;
   json_row(t->json, c);
   text_row(t->text, c);
@@ -98,10 +88,11 @@ static void on_cost(void *ctx, const struct ump_rules_cost *c) {
 
 static void on_fault(void *ctx, const struct ump_rules_fault *f) {
   struct table *t = ctx;
-  put(t->json, "%s{\"count\":%llu,\"text\":", t->fault ? "," : "", (unsigned long long)f->count);
+  ump_host_print(t->json, "%s{\"count\":%llu,\"text\":", t->fault ? "," : "", (unsigned long long)f->count);
   ump_json_write_string(t->json, ump_text(f->text));
-  put(t->json, "}");
-  put(t->text, "%s\n  %10llu  %s", t->fault ? "" : "\nerrors, by place:", (unsigned long long)f->count, f->text);
+  ump_host_print(t->json, "}");
+  ump_host_print(t->text, "%s\n  %10llu  %s", t->fault ? "" : "\nerrors, by place:", (unsigned long long)f->count,
+                 f->text);
   t->fault = true;
 }
 
@@ -109,15 +100,15 @@ void ump_host_costs(struct host *h, struct ump_writer *json, struct ump_writer *
   struct table t = {json, text, false, false};
   struct ump_rules_info i;
   ump_rules_info(h->rules, &i);
-  put(text, "%.300s version %lld hash %s, since it was loaded:\n", i.path, (long long)i.version, i.hash);
-  put(text, "  %-28s %-9s %10s %10s %7s %7s %7s %7s %7s %7s", "handler", "protocol", "calls", "refused", "errors",
-      "p50", "p99", "longest", "B p50", "B p99");
-  put(json, ",\"hash\":\"%s\",\"rows\":[", i.hash);
+  ump_host_print(text, "%.300s version %lld hash %s, since it was loaded:\n", i.path, (long long)i.version, i.hash);
+  ump_host_print(text, "  %-28s %-9s %10s %10s %7s %7s %7s %7s %7s %7s", "handler", "protocol", "calls", "refused",
+                 "errors", "p50", "p99", "longest", "B p50", "B p99");
+  ump_host_print(json, ",\"hash\":\"%s\",\"rows\":[", i.hash);
   ump_rules_costs(h->rules, on_cost, &t);
-  put(json, "],\"errors\":[");
+  ump_host_print(json, "],\"errors\":[");
   ump_rules_faults(h->rules, on_fault, &t);
-  put(json, "]");
-  if (!t.any) put(text, "\n  no handler has been called yet");
+  ump_host_print(json, "]");
+  if (!t.any) ump_host_print(text, "\n  no handler has been called yet");
 }
 
 /* ---- metrics ---- */
@@ -126,11 +117,11 @@ static void put_label(struct ump_writer *w,
                       struct ump_bytes s) { /* backslash, quote and line feed are escaped, says the format */
   for (size_t i = 0; i < s.n; i++) {
     if (s.p[i] == '\n')
-      put(w, "\\n");
+      ump_host_print(w, "\\n");
     else if (s.p[i] < 0x20 || s.p[i] > 0x7E)
-      put(w, ".");
+      ump_host_print(w, ".");
     else
-      put(w, s.p[i] == '"' || s.p[i] == '\\' ? "\\%c" : "%c", s.p[i]);
+      ump_host_print(w, s.p[i] == '"' || s.p[i] == '\\' ? "\\%c" : "%c", s.p[i]);
   }
 }
 
@@ -140,7 +131,7 @@ static void put_event_label(struct ump_writer *w, struct ump_bytes name) {
   for (size_t i = 0; i < name.n; i++) {
     uint8_t c = name.p[i];
     if (c < 0x20 || c > 0x7E || c == '%' || (c == '(' && i == 0))
-      put(w, "%%%02X", c);
+      ump_host_print(w, "%%%02X", c);
     else
       put_label(w, ump_bytes(&name.p[i], 1));
   }
@@ -149,35 +140,35 @@ static void put_event_label(struct ump_writer *w, struct ump_bytes name) {
 static void counters(struct ump_writer *w, const char *family, const char *label, const char *value,
                      const struct ump_counters *c) {
   for (size_t i = 0; i < c->n; i++) {
-    put(w, "%s{", family);
+    ump_host_print(w, "%s{", family);
     if (label) {
-      put(w, "%s=\"", label);
+      ump_host_print(w, "%s=\"", label);
       put_label(w, ump_text(value));
-      put(w, "\",");
+      ump_host_print(w, "\",");
     }
-    put(w, "name=\"%s\"} %llu\n", c->names[i], (unsigned long long)c->counts[i]);
+    ump_host_print(w, "name=\"%s\"} %llu\n", c->names[i], (unsigned long long)c->counts[i]);
   }
 }
 
 static void labels(struct ump_writer *w, const struct ump_rules_cost *c, const char *more) {
-  put(w, "{handler=\"%s\",protocol=\"%s\",event=\"", c->handler, c->protocol ? c->protocol : "");
+  ump_host_print(w, "{handler=\"%s\",protocol=\"%s\",event=\"", c->handler, c->protocol ? c->protocol : "");
   if (c->others)
-    put(w, "(others)");
+    ump_host_print(w, "(others)");
   else
     put_event_label(w, c->event);
-  put(w, "\"%s} ", more);
+  ump_host_print(w, "\"%s} ", more);
 }
 
 static void metric_calls(void *ctx, const struct ump_rules_cost *c) {
-  put(ctx, "umpire_rule_calls_total");
+  ump_host_print(ctx, "umpire_rule_calls_total");
   labels(ctx, c, "");
-  put(ctx, "%llu\n", (unsigned long long)c->calls);
+  ump_host_print(ctx, "%llu\n", (unsigned long long)c->calls);
 }
 
 static void metric_errors(void *ctx, const struct ump_rules_cost *c) {
-  put(ctx, "umpire_rule_errors_total");
+  ump_host_print(ctx, "umpire_rule_errors_total");
   labels(ctx, c, "");
-  put(ctx, "%llu\n", (unsigned long long)c->errors);
+  ump_host_print(ctx, "%llu\n", (unsigned long long)c->errors);
 }
 
 static void metric_verdicts(void *ctx, const struct ump_rules_cost *c) {
@@ -185,35 +176,35 @@ static void metric_verdicts(void *ctx, const struct ump_rules_cost *c) {
   for (int i = 0; i < 4; i++) {
     char more[40];
     snprintf(more, sizeof more, ",verdict=\"%s\"", verdicts[i]);
-    put(ctx, "umpire_rule_verdicts_total");
+    ump_host_print(ctx, "umpire_rule_verdicts_total");
     labels(ctx, c, more);
-    put(ctx, "%llu\n", (unsigned long long)c->verdicts[i]);
+    ump_host_print(ctx, "%llu\n", (unsigned long long)c->verdicts[i]);
   }
 }
 
 static void metric_seconds(void *ctx, const struct ump_rules_cost *c) {
-  put(ctx, "umpire_rule_seconds");
+  ump_host_print(ctx, "umpire_rule_seconds");
   labels(ctx, c, ",quantile=\"0.5\"");
-  put(ctx, "%.9f\numpire_rule_seconds", (double)c->p50 / 1e9);
+  ump_host_print(ctx, "%.9f\numpire_rule_seconds", (double)c->p50 / 1e9);
   labels(ctx, c, ",quantile=\"0.99\"");
-  put(ctx, "%.9f\n", (double)c->p99 / 1e9);
+  ump_host_print(ctx, "%.9f\n", (double)c->p99 / 1e9);
 }
 
 static void metric_bytes(void *ctx, const struct ump_rules_cost *c) {
-  put(ctx, "umpire_rule_allocated_bytes");
+  ump_host_print(ctx, "umpire_rule_allocated_bytes");
   labels(ctx, c, ",quantile=\"0.5\"");
-  put(ctx, "%llu\numpire_rule_allocated_bytes", (unsigned long long)c->bytes_p50);
+  ump_host_print(ctx, "%llu\numpire_rule_allocated_bytes", (unsigned long long)c->bytes_p50);
   labels(ctx, c, ",quantile=\"0.99\"");
-  put(ctx, "%llu\n", (unsigned long long)c->bytes_p99);
+  ump_host_print(ctx, "%llu\n", (unsigned long long)c->bytes_p99);
 }
 
 static void family(struct ump_writer *w, const char *name, const char *type, const char *help) {
-  put(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+  ump_host_print(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void one(struct ump_writer *w, const char *name, const char *type, const char *help, double value) {
   family(w, name, type, help);
-  put(w, "%s %.15g\n", name, value);
+  ump_host_print(w, "%s %.15g\n", name, value);
 }
 
 static void rule_metrics(struct host *h, struct ump_writer *w) {
@@ -244,7 +235,7 @@ void ump_host_metrics(struct host *h, struct ump_writer *w) {
   one(w, "umpire_rule_loads_total", "counter", "Loads and reloads that took effect.", (double)i.loads);
   one(w, "umpire_rule_refused_total", "counter", "Reloads that were refused.", (double)i.refused);
   family(w, "umpire_rulebook_info", "gauge", "The rulebook that is judging.");
-  put(w, "umpire_rulebook_info{hash=\"%s\",version=\"%lld\"} 1\n", i.hash, (long long)i.version);
+  ump_host_print(w, "umpire_rulebook_info{hash=\"%s\",version=\"%lld\"} 1\n", i.hash, (long long)i.version);
   family(w, "umpire_engine_total", "counter", "The engine's counters.");
   counters(w, "umpire_engine_total", NULL, NULL, &engine);
   family(w, "umpire_listener_total", "counter", "The counters of a protocol on one socket.");

@@ -159,22 +159,10 @@ int ump_control_default_path(char out[UMP_CONTROL_PATH]) {
   return n < UMP_CONTROL_PATH ? 0 : UMP_EINVAL;
 }
 
-static int connect_to(const char *path) { /* a descriptor, or a negative errno */
-  struct sockaddr_un sa = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof sa.sun_path) return -ENAMETOOLONG;
-  memcpy(sa.sun_path, path, strlen(path));
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  if (fd < 0) return -errno;
-  if (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0) return fd;
-  int err = -errno;
-  close(fd);
-  return err;
-}
-
 static bool is_stale(const char *path) { /* a socket that nobody listens on */
   struct stat st;
   if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode)) return false;
-  int fd = connect_to(path);
+  int fd = ump_control_connect(path);
   if (fd >= 0) close(fd);
   return fd == -ECONNREFUSED;
 }

@@ -41,6 +41,8 @@ struct ump_control_conn *ump_control_find(struct ump_control *c, uint64_t ticket
 
 /* ---- the other end: blocks, needs no loop ---- */
 
+int ump_control_connect(const char *path); /* a descriptor, or a negative errno */
+
 /* Sends one request and waits for its reply, which is written to reply without its line feed and with a NUL;
  * until_gone: and then until the host has closed the connection, because it has ended. 0, or a negative errno with a
  * message that says what to do. */

@@ -59,7 +59,7 @@ static int read_line(int fd, char *reply, size_t cap, ump_time until) {
   }
 }
 
-static int open_path(const char *path) {
+int ump_control_connect(const char *path) {
   struct sockaddr_un sa = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof sa.sun_path) return -ENAMETOOLONG;
   memcpy(sa.sun_path, path, strlen(path));
@@ -85,7 +85,7 @@ static int wait_end(int fd, ump_time until) {
 int ump_control_ask(const char *path, struct ump_bytes request, ump_time at_most, bool until_gone, char *reply,
                     size_t reply_cap, char *error, size_t cap) {
   ump_time until = ump_monotonic() + at_most;
-  int fd = open_path(path);
+  int fd = ump_control_connect(path);
   if (fd < 0) return failed(fd, path, error, cap);
   int err = send_all(fd, request, until);
   if (err == 0) err = send_all(fd, ump_text("\n"), until);
